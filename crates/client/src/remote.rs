@@ -1,0 +1,293 @@
+//! A backend that is another Lockstep server, over HTTP.
+
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+    uri::PathAndQuery,
+};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use model::{
+    Backend, BoxFuture, Committed, Error, Event, Namespace, Query, Read, Result, Revision, Write,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::{sleep, timeout};
+
+use crate::random::{self, Backoff};
+
+/// How a [`Remote`] behaves.
+#[derive(Clone)]
+pub struct RemoteOptions {
+    /// The access token; absent where the server asks for none.
+    pub token: Option<String>,
+    /// How long connecting may take.
+    pub connect_max: Duration,
+    /// How long an answer may take, besides the time for which a write asks to wait.
+    pub answer_max: Duration,
+    /// How often a call is tried that can safely be repeated: reads, and writes that carry an
+    /// idempotency key.
+    pub tries_max: u32,
+    /// Which writes carry an idempotency key.
+    pub keys: Keys,
+}
+
+/// Which writes carry an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Those whose caller gave one.
+    Given,
+    /// All: where the caller gave none, a random one is added, so that a lost answer never doubles
+    /// an effect.
+    Always,
+}
+
+impl RemoteOptions {
+    /// Gives the usual options: no token, keys on all writes, 5 tries within a few seconds.
+    pub fn standard() -> Self {
+        Self {
+            token: None,
+            connect_max: Duration::from_secs(5),
+            answer_max: Duration::from_secs(30),
+            tries_max: 5,
+            keys: Keys::Always,
+        }
+    }
+}
+
+impl fmt::Debug for RemoteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteOptions")
+            .field("token", &self.token.as_ref().map(|_| "(secret)"))
+            .field("connect_max", &self.connect_max)
+            .field("answer_max", &self.answer_max)
+            .field("tries_max", &self.tries_max)
+            .field("keys", &self.keys)
+            .finish()
+    }
+}
+
+/// Bytes of an answer. A claim of large units is the largest there is.
+const ANSWER_BYTES_MAX: usize = 1 << 30;
+/// Idle connections are dropped before the server does so, which would cost a failed try.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+
+/// A Lockstep server behind a URL.
+pub struct Remote {
+    client: Client<HttpConnector, Full<Bytes>>,
+    base: Uri,
+    authorization: Option<HeaderValue>,
+    options: RemoteOptions,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// Makes a client of the server at `http://HOST:PORT`, with a path where a proxy asks for one.
+    /// It connects when it is first used.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for a URL or token that cannot be used.
+    pub fn new(url: &str, options: RemoteOptions) -> Result<Self> {
+        let base = parse(url)?;
+        let authorization = options.token.as_deref().map(bearer).transpose()?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(options.connect_max));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .build(connector);
+        Ok(Self { client, base, authorization, options })
+    }
+
+    /// Sends a call until it is answered, has failed for good or must not be repeated.
+    async fn call<A: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        body: &impl Serialize,
+        repeatable: bool,
+        wait: Duration,
+    ) -> Result<A> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Error::Internal(format!("a request cannot be written: {error}")))?;
+        let body = Bytes::from(body);
+        let tries = if repeatable { self.options.tries_max.max(1) } else { 1 };
+        let mut backoff = BACKOFF;
+        for _ in 1..tries {
+            match self.once(path, body.clone(), wait).await {
+                Err(Error::Unavailable(why)) => {
+                    let delay = backoff.delay();
+                    tracing::debug!(path, %why, ?delay, "trying again");
+                    sleep(delay).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.once(path, body, wait).await
+    }
+
+    async fn once<A: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        body: Bytes,
+        wait: Duration,
+    ) -> Result<A> {
+        let max = self.options.answer_max.saturating_add(wait);
+        match timeout(max, self.exchange(path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.unavailable(&format!("did not answer within {max:?}"))),
+        }
+    }
+
+    async fn exchange<A: DeserializeOwned>(&self, path: &str, body: Bytes) -> Result<A> {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(at(&self.base, path)?)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json, application/problem+json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Error::Internal(format!("a request cannot be made: {error}")))?;
+        let answer =
+            self.client.request(request).await.map_err(|error| self.unavailable(&chain(&error)))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| self.unavailable(&chain(&*error)))?
+            .to_bytes();
+        if status != StatusCode::OK {
+            return Err(self.refusal(status, &body));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::Internal(format!("the answer of {} cannot be read: {error}", self.base))
+        })
+    }
+
+    /// Rebuilds the error that a server sent, or makes the best of a stranger's answer.
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> Error {
+        #[derive(Deserialize)]
+        struct Problem {
+            error: Error,
+        }
+        if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
+            return problem.error;
+        }
+        let what = format!("answered {status}, which is not an answer of Lockstep");
+        match status {
+            StatusCode::UNAUTHORIZED => Error::Unauthenticated(format!("{} {what}", self.base)),
+            StatusCode::FORBIDDEN => Error::Denied(format!("{} {what}", self.base)),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => self.unavailable(&what),
+            status if status.is_server_error() => self.unavailable(&what),
+            _ => Error::bad_input(format!("{} {what}: check the URL", self.base)),
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> Error {
+        Error::Unavailable(format!("the server at {} {why}", self.base))
+    }
+}
+
+impl Backend for Remote {
+    fn write(&self, mut write: Write) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(async move {
+            if write.request_id.is_none() && self.options.keys == Keys::Always {
+                write.request_id = Some(random::id()?);
+            }
+            self.call("/v1/write", &write, write.request_id.is_some(), write.wait).await
+        })
+    }
+
+    fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
+        #[derive(Serialize)]
+        struct Ask {
+            query: Query,
+            at_least: Revision,
+        }
+        let ask = Ask { query, at_least };
+        Box::pin(async move { self.call("/v1/read", &ask, true, Duration::ZERO).await })
+    }
+
+    fn events(
+        &self,
+        namespace: &Namespace,
+        after: Revision,
+        limit: u16,
+    ) -> BoxFuture<'_, Result<Vec<Event>>> {
+        #[derive(Serialize)]
+        struct Ask {
+            namespace: Namespace,
+            after: Revision,
+            limit: u16,
+        }
+        let ask = Ask { namespace: namespace.clone(), after, limit };
+        Box::pin(async move { self.call("/v1/events", &ask, true, Duration::ZERO).await })
+    }
+}
+
+fn parse(url: &str) -> Result<Uri> {
+    let wrong = |why: &str| {
+        Error::bad_input(format!(
+            "server URL {url:?} {why}: write it as http://HOST:PORT, such as http://127.0.0.1:5980"
+        ))
+    };
+    if url.is_empty() {
+        return Err(wrong("is empty"));
+    }
+    let uri: Uri = url.parse().map_err(|_| wrong("is not a URL"))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(authority)) if authority.as_str().contains('@') => {
+            Err(wrong("must not hold a user or password; use a token"))
+        }
+        (Some("http"), Some(_)) if uri.query().is_some() => Err(wrong("must not have a query")),
+        (Some("http"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
+        (Some("https"), _) => Err(wrong("uses https, which this client does not speak")),
+        _ => Err(wrong("does not start with http:// and a host")),
+    }
+}
+
+/// Puts a path below the base URL.
+fn at(base: &Uri, path: &str) -> Result<Uri> {
+    let path = format!("{}{path}", base.path().trim_end_matches('/'));
+    let mut parts = base.clone().into_parts();
+    let path = PathAndQuery::try_from(path);
+    parts.path_and_query =
+        Some(path.map_err(|error| Error::bad_input(format!("server URL {base}: {error}")))?);
+    Uri::from_parts(parts).map_err(|error| Error::Internal(format!("no URL below {base}: {error}")))
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Error::bad_input("the access token has characters that no token has"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Writes an error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = format!("gave no answer: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,29 @@
+//! The clock, which is handed in so that tests can turn it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use model::{BoxFuture, Time};
+
+/// Tells the time and wakes sleepers.
+pub trait Clock: Send + Sync {
+    /// Tells the time.
+    fn now(&self) -> Time;
+
+    /// Sleeps until a time; a clock that jumps forward may wake sleepers late, never early.
+    fn sleep_until(&self, time: Time) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    fn sleep_until(&self, time: Time) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time.since(self.now())))
+    }
+}

@@ -1,0 +1,225 @@
+//! The engine: a [`Backend`] over a store.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use model::{
+    Backend, BoxFuture, Command, Committed, Error, Event, Namespace, Query, QueueCommand, Read,
+    Reply, Result, Revision, Time, Write, limits,
+};
+use queue::Due;
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::{
+    Clock, due,
+    read::{Ask, ask},
+    request,
+    waiters::{Waiter, Waiters},
+    write::{WriteJob, WriteOutcome},
+};
+
+/// Applies writes, answers reads, does what falls due, and lets claims wait for work.
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the engine shares with its jobs in the store.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) waiters: Waiters,
+    /// Wakes the loop that does what falls due.
+    pub(crate) bell: Notify,
+    /// When something falls due next, in nanoseconds since 1970.
+    next_due: AtomicI64,
+    seed: AtomicU64,
+}
+
+impl Shared {
+    /// Notes when something falls due next.
+    pub(crate) fn set_next_due(&self, next: Option<Time>) {
+        let next = next.map_or(i64::MAX, |time| time.0);
+        if next < self.next_due.swap(next, Ordering::AcqRel) {
+            self.bell.notify_one();
+        }
+    }
+
+    pub(crate) fn next_due(&self) -> Time {
+        Time(self.next_due.load(Ordering::Acquire))
+    }
+
+    fn next_seed(&self) -> u64 {
+        self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+    }
+}
+
+impl Engine {
+    /// Puts an engine over a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let seed = AtomicU64::new(clock.now().0.unsigned_abs());
+        let shared = Shared {
+            store,
+            clock,
+            waiters: Waiters::default(),
+            bell: Notify::new(),
+            // Unknown until the first job has looked, so the first call looks.
+            next_due: AtomicI64::new(i64::MIN),
+            seed,
+        };
+        Arc::new(Self { shared: Arc::new(shared) })
+    }
+
+    /// Does what falls due, for ever.
+    pub async fn run_due(self: Arc<Self>) {
+        due::run(&self.shared).await;
+    }
+
+    /// Does everything that is due by now, so that what follows sees it done.
+    async fn settle(&self) -> Result<()> {
+        while self.shared.next_due() <= self.shared.clock.now() {
+            due::once(&self.shared).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_now(&self, write: Arc<Write>, keep: request::Keep) -> Result<WriteOutcome> {
+        self.settle().await?;
+        let seed = self.shared.next_seed();
+        let (job, reply) = WriteJob::new(Arc::clone(&self.shared), write, keep, seed);
+        self.shared.store.write(Box::new(job));
+        reply.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    async fn write_and_wait(&self, write: Write) -> Result<Committed> {
+        check(&write)?;
+        let deadline = self.shared.clock.now().plus(write.wait.min(limits::WAIT_MAX));
+        let waits = !write.wait.is_zero();
+        let write = Arc::new(write);
+        if !waits {
+            return Ok(self.write_now(write, request::Keep::Always).await?.committed);
+        }
+        // Registered before the first look, so that work added in between is not missed.
+        let mut waiter = self.shared.waiters.register(&write);
+        let outcome = self.write_now(Arc::clone(&write), request::Keep::Always).await?;
+        if !found_nothing(&write, &outcome.committed) {
+            return Ok(outcome.committed);
+        }
+        let mut committed = outcome.committed;
+        let claims = Arc::new(only_claims(&write));
+        self.shared.waiters.expect(&write.namespace, outcome.later, &self.shared.bell);
+        // A recalled answer says what was found then, so the claims look again at once.
+        let mut look = outcome.recalled;
+        loop {
+            if !look && !self.wait(&mut waiter, deadline).await {
+                return Ok(committed);
+            }
+            look = false;
+            waiter = self.shared.waiters.register(&write);
+            let outcome = self.write_now(Arc::clone(&claims), request::Keep::Claims).await?;
+            if !found_nothing(&claims, &outcome.committed) {
+                merge(&write, &mut committed, outcome.committed);
+                return Ok(committed);
+            }
+            self.shared.waiters.expect(&write.namespace, outcome.later, &self.shared.bell);
+        }
+    }
+
+    /// Waits for work; tells whether there may be some.
+    async fn wait(&self, waiter: &mut Waiter<'_>, deadline: Time) -> bool {
+        tokio::select! {
+            biased;
+            () = waiter.woken() => true,
+            () = self.shared.clock.sleep_until(deadline) => false,
+        }
+    }
+}
+
+pub(crate) fn stopped() -> Error {
+    Error::Unavailable("the store has stopped".to_owned())
+}
+
+fn check(write: &Write) -> Result<()> {
+    if write.commands.len() > limits::COMMANDS_MAX {
+        let count = write.commands.len();
+        return Err(Error::too_large("commands in one write", count, limits::COMMANDS_MAX));
+    }
+    match &write.request_id {
+        Some(id) if id.is_empty() || id.len() > limits::REQUEST_ID_BYTES_MAX => {
+            Err(Error::bad_input("an idempotency key has 1 to 255 bytes"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_claim(command: &Command) -> bool {
+    matches!(command, Command::Queue(QueueCommand::Claim(_)))
+}
+
+/// Tells whether a write has claims and none of them got anything.
+fn found_nothing(write: &Write, committed: &Committed) -> bool {
+    let mut claims = write.commands.iter().zip(&committed.replies).filter(|(c, _)| is_claim(c));
+    let empty = |reply: &Reply| matches!(reply, Reply::Attempts(list) if list.is_empty());
+    claims.clone().next().is_some() && claims.all(|(_, reply)| empty(reply))
+}
+
+/// Gives the claims of a write as a write of their own, with an idempotency key of its own.
+fn only_claims(write: &Write) -> Write {
+    Write {
+        namespace: write.namespace.clone(),
+        request_id: write.request_id.as_ref().map(|id| request::waiting(id)),
+        commands: write.commands.iter().filter(|command| is_claim(command)).cloned().collect(),
+        wait: Duration::ZERO,
+    }
+}
+
+/// Puts the replies to the claims in their places.
+fn merge(write: &Write, committed: &mut Committed, claimed: Committed) {
+    let places = write.commands.iter().zip(&mut committed.replies);
+    let places = places.filter(|(command, _)| is_claim(command)).map(|(_, reply)| reply);
+    for (place, reply) in places.zip(claimed.replies) {
+        *place = reply;
+    }
+    committed.revision = claimed.revision;
+    committed.events.extend(claimed.events);
+}
+
+impl Backend for Engine {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(self.write_and_wait(write))
+    }
+
+    fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
+        Box::pin(async move {
+            self.settle().await?;
+            ask(&self.shared, Ask::Query { query, at_least }).await?.into_read()
+        })
+    }
+
+    fn events(
+        &self,
+        namespace: &Namespace,
+        after: Revision,
+        limit: u16,
+    ) -> BoxFuture<'_, Result<Vec<Event>>> {
+        let namespace = namespace.clone();
+        let limit = limit.min(u16::try_from(limits::PAGE_MAX).unwrap_or(u16::MAX));
+        Box::pin(async move {
+            self.settle().await?;
+            ask(&self.shared, Ask::Events { namespace, after, limit }).await?.into_events()
+        })
+    }
+}
+
+/// Tells waiting claims and the metrics what due work has done.
+pub(crate) fn after_due(shared: &Shared, due: &Due) {
+    metrics::counter!("lockstep_lease_expiries_total").increment(due.expired);
+    for (namespace, closed) in &due.closed {
+        shared.waiters.wake(namespace, &closed.ready, &shared.bell);
+    }
+}

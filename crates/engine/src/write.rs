@@ -1,0 +1,179 @@
+//! Writing: the commands of a write as one job of the store.
+
+use std::sync::Arc;
+
+use model::{
+    Attempt, AttemptChange, Change, ChangeAttempts, Command, Committed, EventBody, QueueCommand,
+    Reply, Result, Time, Write,
+};
+use queue::{Ready, Work};
+use store::{Job, Tx};
+use tokio::sync::oneshot;
+
+use crate::{
+    admin,
+    engine::{Shared, stopped},
+    request::{self, Keep},
+};
+
+/// The outcome of a write, and what its claims can look forward to.
+pub(crate) struct WriteOutcome {
+    pub(crate) committed: Committed,
+    /// Work that will be there at a later time by itself, for claims that found nothing.
+    pub(crate) later: Vec<Ready>,
+    /// Whether this is the answer to an earlier write with the same key.
+    pub(crate) recalled: bool,
+}
+
+type Answer = Result<WriteOutcome>;
+
+pub(crate) struct WriteJob {
+    shared: Arc<Shared>,
+    write: Arc<Write>,
+    keep: Keep,
+    seed: u64,
+    ran: Option<Ran>,
+    reply: Option<oneshot::Sender<Answer>>,
+}
+
+/// What one run of the job left.
+struct Ran {
+    outcome: WriteOutcome,
+    ready: Vec<Ready>,
+    next_due: Option<Time>,
+}
+
+impl WriteJob {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        write: Arc<Write>,
+        keep: Keep,
+        seed: u64,
+    ) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { shared, write, keep, seed, ran: None, reply: Some(reply) }, answer)
+    }
+
+    fn apply(&self, tx: &mut dyn Tx, now: Time) -> Result<Ran> {
+        let write = &*self.write;
+        let mut work = Work::open(tx, &write.namespace, now, self.seed)?;
+        let history = work.history_id();
+        let mut digest = None;
+        if let Some(id) = &write.request_id {
+            let made = request::digest(write)?;
+            if let Some(committed) = request::recall(work.tx, history, id, &made)? {
+                let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
+                return Ok(Ran { outcome, ready: Vec::new(), next_due: None });
+            }
+            digest = Some((id, made));
+        }
+        let (mut replies, mut later) = (Vec::with_capacity(write.commands.len()), Vec::new());
+        for command in &write.commands {
+            let reply = match command {
+                Command::Queue(command) => queue::apply(&mut work, command)?,
+                Command::Admin(command) => admin::apply(&mut work, command)?,
+            };
+            if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
+                (command, &reply)
+                && attempts.is_empty()
+            {
+                later.extend(queue::later(&mut work, claim)?);
+            }
+            replies.push(reply);
+        }
+        let closed = work.close()?;
+        let committed = Committed { revision: closed.revision, replies, events: closed.events };
+        if let Some((id, digest)) = digest
+            && (self.keep == Keep::Always || has_attempts(&committed))
+        {
+            request::keep(tx, history, id, &digest, now, &committed)?;
+        }
+        let outcome = WriteOutcome { committed, later, recalled: false };
+        Ok(Ran { outcome, ready: closed.ready, next_due: None })
+    }
+}
+
+impl Job for WriteJob {
+    fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
+        let now = self.shared.clock.now();
+        let mut ran = self.apply(tx, now)?;
+        ran.next_due = queue::next_due(tx)?;
+        self.ran = Some(ran);
+        Ok(())
+    }
+
+    fn done(mut self: Box<Self>, outcome: Result<()>) {
+        let ran = outcome.and_then(|()| self.ran.take().ok_or_else(stopped));
+        let Some(reply) = self.reply.take() else { return };
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => {
+                // A caller that has gone needs no answer.
+                let _gone = reply.send(Err(error));
+                return;
+            }
+        };
+        self.shared.set_next_due(ran.next_due);
+        self.shared.waiters.wake(&self.write.namespace, &ran.ready, &self.shared.bell);
+        if !ran.outcome.recalled {
+            count(&ran.outcome.committed.events);
+        }
+        if let Err(Ok(unheard)) = reply.send(Ok(ran.outcome)) {
+            give_back(&self.shared, &self.write, unheard.committed.replies);
+        }
+    }
+}
+
+fn has_attempts(committed: &Committed) -> bool {
+    let full = |reply: &Reply| matches!(reply, Reply::Attempts(attempts) if !attempts.is_empty());
+    committed.replies.iter().any(full)
+}
+
+/// Gives claimed units back whose claimer has gone before it heard of them.
+fn give_back(shared: &Arc<Shared>, write: &Write, replies: Vec<Reply>) {
+    // With an idempotency key the claimer may ask again, and then gets the same attempts.
+    if write.request_id.is_some() {
+        return;
+    }
+    let attempts = replies.into_iter().filter_map(|reply| match reply {
+        Reply::Attempts(attempts) => Some(attempts),
+        _ => None,
+    });
+    let expire = |attempt: Attempt| AttemptChange {
+        attempt: attempt.as_ref(),
+        token: Some(attempt.id),
+        data: None,
+        change: Change::Expire,
+    };
+    let changes: Vec<_> = attempts.flatten().map(expire).collect();
+    if changes.is_empty() {
+        return;
+    }
+    let command = QueueCommand::ChangeAttempts(ChangeAttempts { changes });
+    let write = Arc::new(Write::one(&write.namespace, command));
+    let (mut job, _) = WriteJob::new(Arc::clone(shared), write, Keep::Always, 0);
+    // Nobody waits for this one, and nothing in it could be given back.
+    job.reply = Some(oneshot::channel().0);
+    shared.store.write(Box::new(job));
+}
+
+fn count(events: &[EventBody]) {
+    let (mut claims, mut finishes, mut failures) = (0, 0, 0);
+    for event in events {
+        match event {
+            EventBody::UnitsClaimed(_, units) => claims += units.len() as u64,
+            EventBody::UnitFinished(..) => finishes += 1,
+            EventBody::UnitFailed(..) => failures += 1,
+            _ => {}
+        }
+    }
+    for (name, count) in [
+        ("lockstep_claims_total", claims),
+        ("lockstep_finishes_total", finishes),
+        ("lockstep_failures_total", failures),
+    ] {
+        if count > 0 {
+            metrics::counter!(name).increment(count);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The command line: what every command takes, and the nouns.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    attempt, bench, completions, config, demo, load, man, namespace, serve, spec, summary, token,
+    unit, worker,
+};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    it is done (also when the reader of the output went away)
+  1    it failed
+  2    the request itself is wrong: usage, a bad value, a bad file
+  3    there is no such record, or it is gone
+  4    conflict: a lost lease, an attempt that has ended, a reused key
+  5    the server cannot be reached or cannot answer now
+  6    the token is missing, wrong, or does not allow this
+  130  interrupted
+
+Data goes to standard output, everything else to standard error.
+Errors are written as lines that start with \"error:\", \"hint:\" and \"code:\".
+Values come from defaults, then the configuration file, then the environment, then flags;
+`lockstep config show --origin` tells which one won.
+
+Examples:
+  lockstep demo
+  lockstep serve
+  lockstep spec set name=hello
+  lockstep unit add hello world --data '{\"n\": 1}'
+  lockstep worker --exec 'cat' --spec hello";
+
+/// A work queue that leases units of work to workers in any language.
+#[derive(Parser)]
+#[command(name = "lockstep", version, after_long_help = EXIT_CODES, max_term_width = 100)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) noun: Noun,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// Address of the server [default: http://127.0.0.1:5980] [env: LOCKSTEP_URL]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) url: Option<String>,
+    /// Token to present; all users of this machine can see flags, so a file is better [env:
+    /// LOCKSTEP_TOKEN]
+    #[arg(long, global = true, value_name = "TOKEN", help_heading = "Global options")]
+    #[arg(conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// File that holds the token to present [env: LOCKSTEP_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) token_file: Option<String>,
+    /// Namespace to work in [default: the empty one] [env: LOCKSTEP_NAMESPACE]
+    #[arg(long, short, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub(crate) namespace: Option<String>,
+    /// Configuration file [default: lockstep/config.toml in the XDG folder] [env: LOCKSTEP_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON on standard output
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print no notes and no progress on standard error
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+}
+
+/// What to work with.
+#[derive(Subcommand)]
+pub(crate) enum Noun {
+    /// Run the server
+    Serve(serve::ServeArgs),
+    /// Namespaces, each a queue of its own
+    #[command(subcommand)]
+    Namespace(namespace::Verb),
+    /// Work specs: families of work units
+    #[command(subcommand)]
+    Spec(spec::Verb),
+    /// Work units: single pieces of work
+    #[command(subcommand)]
+    Unit(unit::Verb),
+    /// Attempts: who works or worked on a unit
+    #[command(subcommand)]
+    Attempt(attempt::Verb),
+    /// Workers: run one, or look after them
+    Worker(Box<worker::WorkerArgs>),
+    /// Count units by work spec and status
+    Summary(summary::SummaryArgs),
+    /// Set all work specs of a flow file
+    Load(load::LoadArgs),
+    /// Tokens: who may do what
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Watch real files being processed by workers in several languages
+    Demo(demo::DemoArgs),
+    /// Measure how fast the program is on this machine
+    #[command(subcommand)]
+    Bench(bench::Verb),
+    /// See where each setting comes from
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(man::ManArgs),
+    /// Print the reference of all commands as Markdown
+    #[command(hide = true)]
+    Reference,
+    /// Run the Rust worker of the demo
+    #[command(hide = true)]
+    DemoWorker(demo::DemoWorkerArgs),
+}
+
+impl Noun {
+    /// Gives the settings that this command's own flags say.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        match self {
+            Self::Serve(args) => args.settings(),
+            Self::Namespace(_)
+            | Self::Spec(_)
+            | Self::Unit(_)
+            | Self::Attempt(_)
+            | Self::Worker(_)
+            | Self::Summary(_)
+            | Self::Load(_)
+            | Self::Token(_)
+            | Self::Demo(_)
+            | Self::Bench(_)
+            | Self::Config(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Reference
+            | Self::DemoWorker(_) => Vec::new(),
+        }
+    }
+}

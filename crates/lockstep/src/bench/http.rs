@@ -1,0 +1,142 @@
+//! Over HTTP: the real server in its own process, a SQLite store, and the REST routes.
+
+mod steps;
+
+use std::{net::SocketAddr, path::Path};
+
+use anyhow::Result;
+use tokio::runtime::Runtime;
+
+use super::{
+    echo,
+    figure::Figure,
+    latency,
+    load::{Step, drive},
+    names::Order,
+    plan::{AT_ONCE, Plan},
+    raw,
+    server::Server,
+    wire::client,
+};
+pub(super) use steps::Place;
+
+/// What the figures stand under.
+pub(super) const PART: &str = "over HTTP, SQLite store";
+
+/// Units a second that the server is not expected to exceed, so that the queue does not run dry.
+const ONE_MAX: u64 = 40_000;
+const MANY_MAX: u64 = 200_000;
+const BATCHES: [(usize, u64); 3] = [(1, ONE_MAX), (100, MANY_MAX), (1_000, MANY_MAX)];
+
+/// What was measured before in the same run.
+#[derive(Clone, Copy)]
+pub(super) struct Floors<'a> {
+    /// E, by number of connections.
+    pub(super) echo: &'a [Figure],
+    /// S, by what was done.
+    pub(super) raw: &'a [Figure],
+    /// F.
+    pub(super) sync: &'a Figure,
+}
+
+/// Measures throughput, and then latency on the idle server.
+pub(super) fn measure(plan: &Plan, folder: &Path, floors: &Floors<'_>) -> Result<Vec<Figure>> {
+    let store = format!("sqlite:{}", folder.join("http.db").display());
+    let server = Server::start(&store, folder)?;
+    let runtime = client()?;
+    let mut bench = Bench { plan, floors: *floors, runtime, figures: Vec::new() };
+    bench.throughput(server.address)?;
+    let Bench { runtime, mut figures, .. } = bench;
+    figures.extend(latency::measure(plan, &runtime, server.address, floors.sync)?);
+    drop(runtime);
+    server.stop()?;
+    Ok(figures)
+}
+
+struct Bench<'a> {
+    plan: &'a Plan,
+    floors: Floors<'a>,
+    runtime: Runtime,
+    figures: Vec<Figure>,
+}
+
+/// What bounds a figure.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// The echo, by requests; a step has so many.
+    Requests(u32),
+    /// Raw SQLite, by units.
+    Rows(&'static str),
+}
+
+impl Bench<'_> {
+    fn throughput(&mut self, address: SocketAddr) -> Result<()> {
+        let place = self.runtime.block_on(Place::make(address, "ordered", Order::Ordered))?;
+        for (batch, _) in BATCHES {
+            let what = format!("add by {batch}");
+            self.each(&what, &AT_ONCE, add_bound(batch), &place, 0, async |_| {
+                place.adder(batch).await
+            })?;
+        }
+        for (batch, most) in BATCHES {
+            let what = format!("claim + finish by {batch}");
+            self.each(&what, &AT_ONCE, work_bound(batch, 2), &place, most, async |number| {
+                place.worker(number, batch).await
+            })?;
+        }
+        for (batch, most) in BATCHES {
+            let what = format!("finish and claim next by {batch}");
+            self.each(&what, &AT_ONCE, work_bound(batch, 1), &place, most, async |number| {
+                place.busy_worker(number, batch).await
+            })?;
+        }
+        // Rows only fall on pages at random once there are many pages.
+        let place = self.runtime.block_on(Place::make(address, "random", Order::Random))?;
+        let bound = Bound::Rows(raw::ADD_RANDOM);
+        self.each("add by 1000, random names", &[8], bound, &place, MANY_MAX, async |_| {
+            place.adder(1_000).await
+        })
+    }
+
+    /// Measures one thing with few and with many clients, who take up to so many units a second.
+    fn each<S: Step>(
+        &mut self,
+        what: &str,
+        numbers: &[usize],
+        bound: Bound,
+        place: &Place,
+        most: u64,
+        caller: impl AsyncFn(usize) -> Result<S>,
+    ) -> Result<()> {
+        for at_once in numbers.iter().copied() {
+            if !self.plan.wants(PART, what, Some(at_once)) {
+                continue;
+            }
+            let load = self.runtime.block_on(async {
+                place.fill(self.plan.units_for(most)).await?;
+                let mut callers = Vec::with_capacity(at_once);
+                for number in 0..at_once {
+                    callers.push(caller(number).await?);
+                }
+                drive(callers, self.plan.window).await
+            })?;
+            let figure = Figure::of_load(PART, what, at_once, &load);
+            self.figures.push(match bound {
+                Bound::Rows(what) => figure.bounded("S", raw::of(self.floors.raw, what)),
+                Bound::Requests(count) => {
+                    let requests = load.steps_per_second() * f64::from(count);
+                    figure.bounded_by("E", requests, echo::at(self.floors.echo, at_once))
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+fn add_bound(batch: usize) -> Bound {
+    if batch == 1 { Bound::Requests(1) } else { Bound::Rows(raw::ADD_ORDERED) }
+}
+
+fn work_bound(batch: usize, requests: u32) -> Bound {
+    if batch == 1 { Bound::Requests(requests) } else { Bound::Rows(raw::WORK_MANY) }
+}

@@ -1,0 +1,110 @@
+//! The commands, one file per noun.
+
+pub(crate) mod attempt;
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod load;
+pub(crate) mod man;
+pub(crate) mod namespace;
+pub(crate) mod spec;
+pub(crate) mod summary;
+pub(crate) mod token;
+pub(crate) mod unit;
+mod unit_add;
+pub(crate) mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    args::{Cli, Noun},
+    config::Config,
+    connect::Session,
+    failure::at_server,
+    logs,
+    output::Output,
+    reference,
+    signals::INTERRUPTED,
+};
+pub(crate) use crate::{demo, serve};
+
+/// Runs one command line.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { global, noun } = cli;
+    let out = Output { json: global.json, quiet: global.quiet };
+    let mut flags = noun.settings();
+    flags.push(("url", global.url));
+    flags.push(("token", global.token));
+    flags.push(("token_file", global.token_file));
+    flags.push(("namespace", global.namespace));
+    match noun {
+        Noun::Bench(verb) => verb.run(out)?,
+        Noun::Completions(args) => args.run()?,
+        Noun::Man(args) => args.run()?,
+        Noun::Reference => reference::run()?,
+        noun => {
+            let config = Config::load(global.config.as_deref(), flags)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            let code = runtime.block_on(dispatch(noun, config, out));
+            // A thread that waits in a read of standard input must not hold the program up.
+            runtime.shutdown_background();
+            return code;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn dispatch(noun: Noun, config: Config, out: Output) -> Result<ExitCode> {
+    match noun {
+        Noun::Serve(_) => {
+            logs::start(&config)?;
+            serve::run(&config, out).await?;
+        }
+        Noun::Config(verb) => verb.run(&config, out)?,
+        Noun::Demo(args) => return demo::run(args, out).await,
+        Noun::DemoWorker(args) => demo::worker(args, &config).await?,
+        Noun::Worker(args) => args.run(&config, out).await?,
+        Noun::Token(verb) => {
+            exit_on_interrupt();
+            verb.run(&config, out).await?;
+        }
+        noun => {
+            exit_on_interrupt();
+            talk(noun, &Session::remote(&config, out)?).await.map_err(at_server)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the commands that only talk to a server.
+async fn talk(noun: Noun, session: &Session) -> Result<()> {
+    match noun {
+        Noun::Namespace(verb) => verb.run(session).await,
+        Noun::Spec(verb) => verb.run(session).await,
+        Noun::Unit(verb) => verb.run(session).await,
+        Noun::Attempt(verb) => verb.run(session).await,
+        Noun::Summary(args) => args.run(session).await,
+        Noun::Load(args) => args.run(session).await,
+        Noun::Serve(_)
+        | Noun::Config(_)
+        | Noun::Demo(_)
+        | Noun::DemoWorker(_)
+        | Noun::Token(_)
+        | Noun::Worker(_)
+        | Noun::Bench(_)
+        | Noun::Completions(_)
+        | Noun::Man(_)
+        | Noun::Reference => Ok(()),
+    }
+}
+
+/// Ends the program when it is interrupted, as commands without state may.
+fn exit_on_interrupt() {
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(INTERRUPTED.into());
+        }
+    });
+}

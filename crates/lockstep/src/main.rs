@@ -1,0 +1,29 @@
+//! The `lockstep` program: one binary that is server, client and worker.
+
+mod args;
+mod bench;
+mod commands;
+mod config;
+mod connect;
+mod demo;
+mod failure;
+mod files;
+mod flow;
+mod logs;
+mod output;
+mod reference;
+mod serve;
+mod signals;
+mod span;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match args::Cli::try_parse() {
+        Ok(cli) => failure::exit_code(commands::run(cli)),
+        Err(error) => failure::usage(&error),
+    }
+}

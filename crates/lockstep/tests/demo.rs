@@ -1,0 +1,58 @@
+//! The main job, on a small folder.
+
+use std::{fs, process::Stdio};
+
+use serde_json::json;
+
+use crate::support::{lockstep, run, terminate, until, wait};
+
+#[test]
+fn all_is_well_on_a_small_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let files = home.path().join("files");
+    fs::create_dir(&files).unwrap();
+    for number in 0..12 {
+        fs::write(files.join(format!("{number} \"file\".txt")), "line\n".repeat(number)).unwrap();
+    }
+    let args = ["demo", "--dir", files.to_str().unwrap(), "--json"];
+    let said = run(&mut lockstep(home.path()), &args).with_code(0);
+    let report = said.json();
+    assert_eq!(report["ok"], true);
+    let sums = json!({"files": 12, "bytes": 66 * 5, "lines": 66});
+    assert_eq!((&report["reported"], &report["counted"]), (&sums, &sums));
+    let killed = &report["killed"];
+    assert!(killed["held"].as_u64().unwrap() > 0, "{killed}");
+    assert_eq!(killed["held"], killed["offered_again"]);
+    assert!(said.err.contains("with SIGKILL while it held"), "{said:?}");
+}
+
+#[test]
+fn nothing_to_do_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["demo", "--dir", home.path().to_str().unwrap()];
+    let said = run(&mut lockstep(home.path()), &args).with_code(2);
+    assert!(said.err.contains("there is no file to read"), "{said:?}");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let (files, temporary) = (home.path().join("files"), home.path().join("tmp"));
+    fs::create_dir(&files).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    fs::write(files.join("a"), "a").unwrap();
+    let mut demo = lockstep(home.path())
+        .args(["demo", "--dir", files.to_str().unwrap()])
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("a worker has started", || {
+        let mut folders = fs::read_dir(&temporary).unwrap();
+        folders.next()?.ok()?.path().join("rust.log").exists().then_some(())
+    });
+    terminate(&demo);
+    assert_eq!(wait(&mut demo).code(), Some(130));
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}

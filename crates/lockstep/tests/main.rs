@@ -1,0 +1,19 @@
+//! The real program, run as people run it.
+
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod reference;
+mod rigs;
+#[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod token;
+#[cfg(test)]
+mod worker;

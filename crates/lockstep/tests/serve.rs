@@ -1,0 +1,93 @@
+//! The server as a process.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Server, get, lockstep, run, terminate, wait};
+
+#[test]
+fn sigterm_ends_it_well() {
+    let server = Server::start();
+    assert_eq!(get(&server.url, "/livez"), 200);
+    let (status, _) = server.terminate();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn sigterm_does_not_wait_for_idle_workers() {
+    let server = Server::start();
+    server.json(&["spec", "set", "name=scan"]);
+    let mut worker = server
+        .command()
+        .args(["worker", "--exec", "true", "--name", "w"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    crate::support::until("the worker is known", || {
+        (server.run(&["worker", "show", "w"]).code == 0).then_some(())
+    });
+    let (status, _) = server.terminate();
+    assert_eq!(status.code(), Some(0));
+    worker.kill().unwrap();
+    wait(&mut worker);
+}
+
+#[test]
+fn a_store_on_disk_keeps_everything() {
+    let home = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}/deep/er/queue.db", home.path().display());
+    let server = Server::start_with(home, &["--store", &store]);
+    server.json(&["spec", "set", "name=scan"]);
+    server.json(&["unit", "add", "scan", "a"]);
+    let said = server.run(&["serve", "--store", &store, "--listen", "127.0.0.1:0"]).with_code(5);
+    assert!(said.err.contains("is open in another process"), "{said:?}");
+    let (status, _) = server.terminate();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_store_is_found_again() {
+    let home = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}/queue.db", home.path().display());
+    let mut server = Server::start_with(home, &["--store", &store]);
+    server.json(&["spec", "set", "name=scan"]);
+    let home = std::mem::replace(&mut server.home, tempfile::tempdir().unwrap());
+    drop(server);
+    let server = Server::start_with(home, &["--store", &store]);
+    assert_eq!(server.json(&["spec", "show", "scan"])["name"], "scan");
+}
+
+#[test]
+fn an_address_in_use_is_told() {
+    let server = Server::start();
+    let address = server.url.strip_prefix("http://").unwrap();
+    let said = server.run(&["serve", "--store", "memory", "--listen", address]).with_code(5);
+    assert!(said.err.contains("choose another address with --listen"), "{said:?}");
+}
+
+#[test]
+fn logs_can_be_json_throughout() {
+    let home = tempfile::tempdir().unwrap();
+    let mut child = lockstep(home.path())
+        .args(["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(first["fields"]["message"], "listening");
+    terminate(&child);
+    for line in lines {
+        serde_json::from_str::<Value>(&line.unwrap()).unwrap();
+    }
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
+
+#[test]
+fn a_bad_log_filter_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["serve", "--store", "memory", "--log", "server=loud"];
+    let said = run(&mut lockstep(home.path()), &args).with_code(2);
+    assert!(said.err.contains("bad log filter"), "{said:?}");
+}

@@ -1,0 +1,172 @@
+//! Running the program, and a server in the background.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What one run of the program said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// Reads standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Insists on an exit code.
+    pub fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+/// Names the program, in an environment that holds nothing of the one who runs the tests.
+pub fn lockstep(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(command: &mut Command, args: &[&str]) -> Said {
+    run_with(command, args, "")
+}
+
+/// Runs the program to its end with a text on standard input.
+pub fn run_with(command: &mut Command, args: &[&str], input: &str) -> Said {
+    let mut child = command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that does not read its input closes the pipe.
+    let _closed = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A server in the background, killed when dropped.
+pub struct Server {
+    pub url: String,
+    pub home: TempDir,
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Server {
+    /// Starts one on a free port with a store in memory.
+    pub fn start() -> Self {
+        Self::start_with(tempfile::tempdir().unwrap(), &["--store", "memory"])
+    }
+
+    /// Starts one with more flags.
+    pub fn start_with(home: TempDir, args: &[&str]) -> Self {
+        let mut child = lockstep(home.path())
+            .arg("serve")
+            .args(args)
+            .env("LOCKSTEP_LISTEN", "127.0.0.1:0")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let first = lines.recv_timeout(PATIENCE).unwrap();
+        let url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first}"));
+        Self { url: url.to_owned(), home, child, lines }
+    }
+
+    /// Names the program with this server's address.
+    pub fn command(&self) -> Command {
+        let mut command = lockstep(self.home.path());
+        command.env("LOCKSTEP_URL", &self.url);
+        command
+    }
+
+    /// Runs the program against this server.
+    pub fn run(&self, args: &[&str]) -> Said {
+        run(&mut self.command(), args)
+    }
+
+    /// Runs the program against this server, which must succeed, and reads its JSON.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let mut all = args.to_vec();
+        all.push("--json");
+        self.run(&all).with_code(0).json()
+    }
+
+    /// Sends SIGTERM and waits for the end; gives what it logged.
+    pub fn terminate(mut self) -> (ExitStatus, Vec<String>) {
+        terminate(&self.child);
+        let status = wait(&mut self.child);
+        (status, self.lines.iter().collect())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(child: &Child) {
+    let id = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+}
+
+/// Waits for the end of a process, but not for ever.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    until("the process ends", || child.try_wait().unwrap())
+}
+
+/// Waits until there is something to give.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::yield_now();
+    }
+}
+
+/// Sends one HTTP request by hand, and gives the status code.
+pub fn get(url: &str, path: &str) -> u16 {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}

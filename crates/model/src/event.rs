@@ -1,0 +1,98 @@
+//! Events: what each commit changed, in one ordered history per namespace.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Id, Namespace, Revision, SpecName, Time, UnitName, WorkerName};
+
+/// What one committed batch changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The position: 1, 2, 3 … without gaps.
+    pub revision: Revision,
+    /// When it was committed.
+    pub time: Time,
+    /// What happened, in order.
+    pub bodies: Vec<EventBody>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventBody {
+    /// The namespace was created.
+    NamespaceCreated,
+    /// The namespace was removed with all that was in it.
+    NamespaceDestroyed,
+    /// A spec was created or changed.
+    SpecSet(SpecName),
+    /// A spec was removed with its units.
+    SpecDestroyed(SpecName),
+    /// Units were added or replaced.
+    UnitsAdded(SpecName, Vec<UnitName>),
+    /// Units were changed by a filter or by hand.
+    UnitsChanged(SpecName, Vec<UnitName>),
+    /// Units were deleted.
+    UnitsDeleted(SpecName, Vec<UnitName>),
+    /// Attempts were started on units.
+    UnitsClaimed(SpecName, Vec<UnitName>),
+    /// A lease was extended.
+    LeaseRenewed(SpecName, UnitName),
+    /// A unit was given back by this attempt, whose time ran out or whose worker gave up.
+    UnitReleased(SpecName, UnitName, Id),
+    /// A unit was finished by this attempt.
+    UnitFinished(SpecName, UnitName, Id),
+    /// A unit was failed by this attempt.
+    UnitFailed(SpecName, UnitName, Id),
+    /// Delayed units became ready.
+    UnitsReady(SpecName, Vec<UnitName>),
+    /// A worker was created, updated, deactivated or given a parent.
+    WorkerChanged(WorkerName),
+    /// A token was made or revoked.
+    TokenChanged(String),
+}
+
+/// The name of a record, as caches and followers know it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordKey {
+    /// The namespace itself and everything in it.
+    Namespace,
+    /// A spec and everything in it.
+    SpecAll(SpecName),
+    /// A spec's own record.
+    Spec(SpecName),
+    /// A unit.
+    Unit(SpecName, UnitName),
+    /// A worker.
+    Worker(WorkerName),
+    /// A token.
+    Token(String),
+}
+
+impl EventBody {
+    /// Calls back with each record that this changed.
+    pub fn touched(&self, mut touch: impl FnMut(RecordKey)) {
+        match self {
+            Self::NamespaceCreated | Self::NamespaceDestroyed => touch(RecordKey::Namespace),
+            Self::SpecSet(spec) => touch(RecordKey::Spec(spec.clone())),
+            Self::SpecDestroyed(spec) => touch(RecordKey::SpecAll(spec.clone())),
+            Self::UnitsAdded(spec, units)
+            | Self::UnitsChanged(spec, units)
+            | Self::UnitsDeleted(spec, units)
+            | Self::UnitsClaimed(spec, units)
+            | Self::UnitsReady(spec, units) => {
+                units.iter().for_each(|unit| touch(RecordKey::Unit(spec.clone(), unit.clone())));
+            }
+            Self::LeaseRenewed(spec, unit)
+            | Self::UnitReleased(spec, unit, _)
+            | Self::UnitFinished(spec, unit, _)
+            | Self::UnitFailed(spec, unit, _) => {
+                touch(RecordKey::Unit(spec.clone(), unit.clone()));
+            }
+            Self::WorkerChanged(worker) => touch(RecordKey::Worker(worker.clone())),
+            Self::TokenChanged(id) => touch(RecordKey::Token(id.clone())),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The words of Lockstep: names, data, time, limits, errors, commands, queries, events, and the
+//! one door ([`Backend`]) through which everything is said.
+//!
+//! This crate does no I/O and knows no async runtime, no SQL and no HTTP.
+
+mod access;
+mod backend;
+mod command;
+mod data;
+mod error;
+mod event;
+mod json;
+pub mod limits;
+mod name;
+mod query;
+mod record;
+mod spec;
+mod time;
+
+pub use access::{Access, Principal, Resource, Scope, Verb};
+pub use backend::{Backend, BoxFuture, Committed, Read, Write};
+pub use command::{
+    AddUnits, AdminCommand, AttemptChange, Change, ChangeAttempts, Claim, Command, Control,
+    MakeAttempt, NewUnit, QueueCommand, Reply, SetUnits, UnitChange, UpdateWorker,
+};
+pub use data::{Data, Datum, Dict};
+pub use error::{Error, ErrorCode, Result};
+pub use event::{Event, EventBody, RecordKey};
+pub use json::{data_from_json, data_to_json, datum_from_json};
+pub use name::{Namespace, SpecName, UnitName, WorkerName, escape, unescape};
+pub use query::{Answer, AttemptsOf, Page, Query, UnitFilter};
+pub use record::{
+    Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, Revision, Spec, SpecRef,
+    SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
+};
+pub use spec::SpecMeta;
+pub use time::Time;

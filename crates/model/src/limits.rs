@@ -1,0 +1,80 @@
+//! Every limit, in one place; `GET /v1/limits` shows them.
+
+use std::time::Duration;
+
+/// Bytes in the name of a namespace, spec, unit or worker.
+pub const NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of one data dictionary in its stored form (CBOR).
+pub const DATA_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an HTTP request body, except where a route says otherwise.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an HTTP request body on routes that carry unit data.
+pub const BODY_BYTES_UNITS_MAX: usize = 16 << 20;
+/// Levels of nesting in JSON and CBOR.
+pub const DEPTH_MAX: usize = 64;
+/// Keys of all maps of one document together.
+pub const KEYS_MAX: usize = 10_000;
+/// Bytes of one text or byte string in a document.
+pub const STRING_BYTES_MAX: usize = 1 << 20;
+/// Items in one page of a list.
+pub const PAGE_MAX: u32 = 1_000;
+/// Units in one add, attempts in one claim, changes in one call.
+pub const BATCH_MAX: usize = 1_000;
+/// Commands in one write.
+pub const COMMANDS_MAX: usize = 1_000;
+/// Units that one query-wide change touches in one transaction; more take several.
+pub const SWEEP_MAX: u32 = 1_000;
+/// Longest time a claim waits for work.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Lifetime of an attempt that does not say one.
+pub const LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// Longest lifetime of an attempt and longest delay.
+pub const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// Bytes of an idempotency key.
+pub const REQUEST_ID_BYTES_MAX: usize = 255;
+/// How long the answer to an idempotency key is kept.
+pub const REQUEST_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Committed batches that the history of a namespace keeps.
+pub const HISTORY_MAX: u64 = 100_000;
+/// Bytes of all HTTP request headers together.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Time for a client to send its request headers.
+pub const HEADER_READ_MAX: Duration = Duration::from_secs(10);
+/// Time for a client to send its request body.
+pub const BODY_READ_MAX: Duration = Duration::from_secs(30);
+/// Time that a connection may stay open without a request.
+pub const IDLE_MAX: Duration = Duration::from_secs(75);
+/// Open connections, and those of one peer address.
+pub const CONNECTIONS_MAX: usize = 1_024;
+/// Open connections of one peer address other than loopback.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 128;
+
+/// Lists every limit as (name, value, unit) for people and for `GET /v1/limits`.
+pub fn all() -> Vec<(&'static str, u64, &'static str)> {
+    let bytes = "bytes";
+    vec![
+        ("name_bytes_max", NAME_BYTES_MAX as u64, bytes),
+        ("data_bytes_max", DATA_BYTES_MAX as u64, bytes),
+        ("body_bytes_max", BODY_BYTES_MAX as u64, bytes),
+        ("body_bytes_units_max", BODY_BYTES_UNITS_MAX as u64, bytes),
+        ("depth_max", DEPTH_MAX as u64, "levels"),
+        ("keys_max", KEYS_MAX as u64, "keys"),
+        ("string_bytes_max", STRING_BYTES_MAX as u64, bytes),
+        ("page_max", u64::from(PAGE_MAX), "items"),
+        ("batch_max", BATCH_MAX as u64, "items"),
+        ("commands_max", COMMANDS_MAX as u64, "items"),
+        ("sweep_max", u64::from(SWEEP_MAX), "units"),
+        ("wait_max", WAIT_MAX.as_secs(), "seconds"),
+        ("lifetime_default", LIFETIME_DEFAULT.as_secs(), "seconds"),
+        ("lifetime_max", LIFETIME_MAX.as_secs(), "seconds"),
+        ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
+        ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
+        ("history_max", HISTORY_MAX, "commits"),
+        ("header_bytes_max", HEADER_BYTES_MAX as u64, bytes),
+        ("header_read_max", HEADER_READ_MAX.as_secs(), "seconds"),
+        ("body_read_max", BODY_READ_MAX.as_secs(), "seconds"),
+        ("idle_max", IDLE_MAX.as_secs(), "seconds"),
+        ("connections_max", CONNECTIONS_MAX as u64, "connections"),
+        ("connections_per_peer_max", CONNECTIONS_PER_PEER_MAX as u64, "connections"),
+    ]
+}

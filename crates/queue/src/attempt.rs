@@ -1,0 +1,270 @@
+//! Renewing and ending attempts.
+//!
+//! An attempt that is no longer its unit's active one may close its own record and nothing else:
+//! the unit's status, data, schedule and output are beyond its reach.
+
+use std::{collections::HashMap, time::Duration};
+
+use model::{
+    AttemptChange, AttemptRef, AttemptStatus, Change, ChangeAttempts, Data, Error, EventBody, Id,
+    NewUnit, Reply, Result, SpecName, UnitName, UnitStatus, limits,
+};
+use store::{Key, TxExt as _};
+
+use crate::{
+    Work, add, chain, claim,
+    rows::{AttemptRow, SpecRow, UnitRow},
+};
+
+/// Changes attempts, in order; each stands by itself, so that one lost lease spoils no other.
+pub(crate) fn change_attempts(work: &mut Work<'_>, command: &ChangeAttempts) -> Result<Reply> {
+    let changes = &command.changes;
+    if changes.len() > limits::BATCH_MAX {
+        return Err(Error::too_large("changes in one call", changes.len(), limits::BATCH_MAX));
+    }
+    let mut loaded = Loaded::default();
+    let attempts: Vec<_> = changes.iter().map(|change| change.attempt.clone()).collect();
+    loaded.load(work, &attempts)?;
+    let mut outcomes = Vec::with_capacity(changes.len());
+    for change in changes {
+        match change_attempt(work, &mut loaded, change) {
+            Ok(()) => outcomes.push(Ok(())),
+            Err(error @ (Error::Internal(_) | Error::Unavailable(_) | Error::StorageFull(_))) => {
+                return Err(error);
+            }
+            Err(error) => outcomes.push(Err(error)),
+        }
+    }
+    loaded.save(work)?;
+    Ok(Reply::Changed(outcomes))
+}
+
+/// The units and attempts of one command, read and written together.
+#[derive(Default)]
+struct Loaded {
+    units: HashMap<(SpecName, UnitName), UnitRow>,
+    attempts: HashMap<(Id, Id), AttemptRow>,
+    changed: Vec<(SpecName, UnitName, Id)>,
+}
+
+impl Loaded {
+    /// Reads attempts and their units in two strokes.
+    fn load(&mut self, work: &mut Work<'_>, attempts: &[AttemptRef]) -> Result<()> {
+        let mut names: Vec<(SpecName, UnitName)> = Vec::with_capacity(attempts.len());
+        let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if let Some(spec) = work.find_spec(&attempt.spec)? {
+                keys.push(UnitRow::key(work.live, spec.id, &attempt.unit));
+                names.push((attempt.spec.clone(), attempt.unit.clone()));
+            }
+        }
+        let rows: Vec<Option<UnitRow>> = work.tx.get_all(&keys)?;
+        let found = names.into_iter().zip(rows).filter_map(|(name, row)| Some((name, row?)));
+        self.units.extend(found);
+        let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if let Some(unit) = self.units.get(&(attempt.spec.clone(), attempt.unit.clone())) {
+                keys.push(AttemptRow::key(work.live, unit.id, attempt.id));
+            }
+        }
+        let rows: Vec<Option<AttemptRow>> = work.tx.get_all(&keys)?;
+        self.attempts.extend(rows.into_iter().flatten().map(|row| ((row.unit, row.id), row)));
+        Ok(())
+    }
+
+    /// Reads again what chaining has changed.
+    fn reload(&mut self, work: &mut Work<'_>, spec: &SpecName, units: &[NewUnit]) -> Result<()> {
+        let mut attempts = Vec::new();
+        for NewUnit { name, .. } in units {
+            if let Some(unit) = self.units.get(&(spec.clone(), name.clone())) {
+                let of_unit = self.attempts.keys().filter(|(of, _)| *of == unit.id);
+                attempts.extend(of_unit.map(|(_, id)| AttemptRef {
+                    spec: spec.clone(),
+                    unit: name.clone(),
+                    id: *id,
+                }));
+            }
+        }
+        self.load(work, &attempts)
+    }
+
+    /// Writes what has changed, in order.
+    fn save(&mut self, work: &mut Work<'_>) -> Result<()> {
+        let mut units = Vec::with_capacity(self.changed.len());
+        let mut attempts = Vec::with_capacity(self.changed.len());
+        for (spec, unit, id) in self.changed.drain(..) {
+            if let Some(unit) = self.units.get(&(spec, unit)) {
+                attempts.extend(self.attempts.get(&(unit.id, id)).cloned());
+                units.push(unit.clone());
+            }
+        }
+        work.tx.put_all(&attempts)?;
+        work.tx.put_all(&units)
+    }
+}
+
+/// What one change may touch: the attempt, its unit, and its spec's counts.
+struct Case<'a> {
+    spec: SpecRow,
+    unit: &'a mut UnitRow,
+    attempt: &'a mut AttemptRow,
+    data: Option<Data>,
+}
+
+fn change_attempt(work: &mut Work<'_>, loaded: &mut Loaded, change: &AttemptChange) -> Result<()> {
+    let AttemptRef { spec, unit, id } = &change.attempt;
+    let name = (spec.clone(), unit.clone());
+    let spec = work.find_spec(spec)?.ok_or(Error::Gone)?;
+    let unit = loaded.units.get_mut(&name).ok_or(Error::Gone)?;
+    let Some(attempt) = loaded.attempts.get_mut(&(unit.id, *id)) else {
+        // Ids only grow, so an older one was given to an attempt on an earlier unit of this name.
+        let earlier = work.was_given(*id) && *id < unit.id;
+        return Err(if earlier { Error::Gone } else { Error::NoSuchAttempt(id.to_string()) });
+    };
+    if change.token.is_some_and(|token| token != *id || unit.active != Some(*id)) {
+        return Err(Error::LostLease);
+    }
+    let mut case = Case { spec, unit, attempt, data: change.data.clone() };
+    let outcome = match change.change {
+        Change::Renew(span) => case.renew(work, span),
+        Change::Expire => case.expire(work),
+        Change::Finish => case.finish(work),
+        Change::Fail => case.fail(work),
+        Change::Retry(delay) => case.retry(work, delay),
+    };
+    let spec = case.spec;
+    work.put_spec(spec.clone());
+    // A refusal may have closed the attempt's own record, so it is saved all the same.
+    loaded.changed.push((name.0, name.1, *id));
+    if let Some(output) = outcome? {
+        // The output may name units that are loaded here, so both sides must see the same rows.
+        loaded.save(work)?;
+        if let Some((next, units)) = chain::chain(work, &spec, &output)? {
+            loaded.reload(work, &next, &units)?;
+        }
+    }
+    Ok(())
+}
+
+/// The outcome of a change: data whose output is to be chained, if any.
+type Outcome = Result<Option<Data>>;
+
+impl Case<'_> {
+    fn is_active(&self) -> bool {
+        self.unit.active == Some(self.attempt.id)
+    }
+
+    fn renew(&mut self, work: &mut Work<'_>, span: Duration) -> Outcome {
+        let span = claim::bounded("lease in seconds", span)?;
+        match self.attempt.status {
+            AttemptStatus::Pending if self.is_active() => {
+                self.attempt.expiration = work.now.plus(span);
+                if let Some(data) = self.data.take() {
+                    self.attempt.data = Some(data);
+                }
+                let (spec, unit) = (self.spec.name.clone(), self.unit.name.clone());
+                work.events.push(EventBody::LeaseRenewed(spec, unit));
+                Ok(None)
+            }
+            AttemptStatus::Pending => {
+                self.data = None;
+                self.close(work, AttemptStatus::Expired);
+                Err(Error::LostLease)
+            }
+            AttemptStatus::Expired => Err(Error::LostLease),
+            AttemptStatus::Finished | AttemptStatus::Failed | AttemptStatus::Retryable => {
+                Err(Error::NotPending)
+            }
+        }
+    }
+
+    fn expire(&mut self, work: &mut Work<'_>) -> Outcome {
+        match self.attempt.status {
+            AttemptStatus::Pending => {
+                self.close(work, AttemptStatus::Expired);
+                self.release(work);
+                Ok(None)
+            }
+            AttemptStatus::Expired => Ok(None),
+            AttemptStatus::Finished | AttemptStatus::Failed | AttemptStatus::Retryable => {
+                Err(Error::NotPending)
+            }
+        }
+    }
+
+    /// Ends with success, which also wins over an earlier failure.
+    fn finish(&mut self, work: &mut Work<'_>) -> Outcome {
+        match self.attempt.status {
+            AttemptStatus::Pending | AttemptStatus::Failed => {
+                self.close(work, AttemptStatus::Finished);
+            }
+            AttemptStatus::Expired | AttemptStatus::Finished | AttemptStatus::Retryable => {
+                return Err(Error::NotPending);
+            }
+        }
+        if !self.is_active() {
+            return Ok(None);
+        }
+        self.spec.move_unit(self.unit, UnitStatus::Finished);
+        let (spec, unit) = (self.spec.name.clone(), self.unit.name.clone());
+        work.events.push(EventBody::UnitFinished(spec, unit, self.attempt.id));
+        if self.spec.meta.next_work_spec.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.attempt.data.as_ref().unwrap_or(&self.unit.data).clone()))
+    }
+
+    fn fail(&mut self, work: &mut Work<'_>) -> Outcome {
+        if self.attempt.status != AttemptStatus::Pending {
+            return Err(Error::NotPending);
+        }
+        self.close(work, AttemptStatus::Failed);
+        if self.is_active() {
+            self.spec.move_unit(self.unit, UnitStatus::Failed);
+            let (spec, unit) = (self.spec.name.clone(), self.unit.name.clone());
+            work.events.push(EventBody::UnitFailed(spec, unit, self.attempt.id));
+        }
+        Ok(None)
+    }
+
+    fn retry(&mut self, work: &mut Work<'_>, delay: Duration) -> Outcome {
+        let delay = claim::bounded("delay in seconds", delay)?;
+        if self.attempt.status != AttemptStatus::Pending {
+            return Err(Error::NotPending);
+        }
+        self.close(work, AttemptStatus::Retryable);
+        if self.is_active() {
+            self.unit.meta.not_before = Some(work.now.plus(delay));
+            self.release(work);
+        }
+        Ok(None)
+    }
+
+    /// Ends the attempt's own record.
+    fn close(&mut self, work: &mut Work<'_>, status: AttemptStatus) {
+        self.attempt.status = status;
+        self.attempt.end = Some(work.now);
+        if let Some(data) = self.data.take() {
+            self.attempt.data = Some(data);
+        }
+        if !self.is_active() {
+            let (spec, unit) = (self.spec.name.clone(), self.unit.name.clone());
+            work.events.push(EventBody::UnitsChanged(spec, vec![unit]));
+        }
+    }
+
+    /// Gives the unit back if the attempt is its active one.
+    fn release(&mut self, work: &mut Work<'_>) {
+        if self.is_active() {
+            release(work, &mut self.spec, self.unit);
+            let (spec, unit) = (self.spec.name.clone(), self.unit.name.clone());
+            work.events.push(EventBody::UnitReleased(spec, unit, self.attempt.id));
+        }
+    }
+}
+
+/// Detaches whatever attempt is active, so that the unit is ready once its time has come.
+pub(crate) fn release(work: &Work<'_>, spec: &mut SpecRow, unit: &mut UnitRow) {
+    unit.active = None;
+    spec.move_unit(unit, add::idle_status(work.now, unit.meta));
+}

@@ -1,0 +1,51 @@
+//! The queue's rows: what is stored of each record, and how.
+//!
+//! Bodies are CBOR arrays with numbered fields; a new field gets a new number and a default, so old
+//! rows stay readable.
+
+mod attempt;
+mod namespace;
+mod spec;
+mod unit;
+mod worker;
+
+use minicbor::{Decode, Encode};
+use model::{Error, Result, Time};
+use store::Value;
+
+pub use attempt::{AttemptRow, Names};
+pub use namespace::{CounterRow, HistoryRow, NamespaceRow, RubbleRow};
+pub use spec::{SpecDataRow, SpecRow};
+pub use unit::{UnitRow, state};
+pub use worker::WorkerRow;
+
+/// Encodes the body of a row.
+pub fn encode<T: Encode<()>>(body: &T) -> Vec<u8> {
+    // Writing to a vector cannot fail.
+    minicbor::to_vec(body).unwrap_or_default()
+}
+
+/// Decodes the body of a row.
+///
+/// # Errors
+/// [`Error::Internal`] if the stored bytes are damaged.
+pub fn decode<'b, T: Decode<'b, ()>>(table: &str, body: &'b [u8]) -> Result<T> {
+    minicbor::decode(body)
+        .map_err(|error| Error::Internal(format!("a row of {table} is damaged: {error}")))
+}
+
+/// Gives a column or key value by position.
+fn value(values: &[Value], position: usize) -> Result<&Value> {
+    values.get(position).ok_or_else(|| Error::Internal("a stored row is too short".to_owned()))
+}
+
+fn optional_id(value: &Value) -> Result<Option<u64>> {
+    match value {
+        Value::Null => Ok(None),
+        other => other.as_id().map(Some),
+    }
+}
+
+fn time_or_null(time: Option<Time>) -> Value {
+    time.map_or(Value::Null, |time| Value::Int(time.0))
+}

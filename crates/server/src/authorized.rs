@@ -1,0 +1,97 @@
+//! A backend that lets one caller do what it may.
+
+use std::{future::ready, sync::Arc};
+
+use model::{
+    Access, Answer, Backend, BoxFuture, Committed, Error, Event, Namespace, Page, Principal, Query,
+    Read, Resource, Result, Revision, Verb, Write,
+};
+
+/// Checks every command and query against the scopes of one [`Principal`].
+///
+/// A caller of one namespace sees only that one in the list of namespaces and in the summary.
+#[derive(Clone)]
+pub struct Authorized {
+    backend: Arc<dyn Backend>,
+    principal: Arc<Principal>,
+}
+
+impl Authorized {
+    /// Wraps a backend for one caller.
+    pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>) -> Self {
+        Self { backend, principal }
+    }
+
+    fn check_write(&self, write: &Write) -> Result<()> {
+        write.commands.iter().try_for_each(|command| {
+            self.principal.check(&Access::of_command(&write.namespace, command))
+        })
+    }
+
+    /// Lists the caller's own namespace, if it exists and is on the page.
+    fn own_namespaces(
+        &self,
+        own: Namespace,
+        page: &Page<Namespace>,
+        at_least: Revision,
+    ) -> BoxFuture<'_, Result<Read>> {
+        if page.after.as_ref().is_some_and(|after| *after >= own) {
+            let read = Read { as_of: 0, answer: Answer::Namespaces(Vec::new()) };
+            return Box::pin(ready(Ok(read)));
+        }
+        let read = self.checked_read(Query::Namespace(own), at_least);
+        Box::pin(async move {
+            let infos = match read.await {
+                Ok(Read { answer: Answer::Namespace(info), .. }) => vec![info],
+                Ok(_) | Err(Error::NoSuchNamespace(_)) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            Ok(Read { as_of: 0, answer: Answer::Namespaces(infos) })
+        })
+    }
+
+    fn checked_read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
+        match self.principal.check(&Access::of_query(&query)) {
+            Ok(()) => self.backend.read(query, at_least),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+}
+
+impl Backend for Authorized {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
+        match self.check_write(&write) {
+            Ok(()) => self.backend.write(write),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+
+    fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
+        match (query, &self.principal.namespace) {
+            (Query::Namespaces(page), Some(own)) => {
+                self.own_namespaces(own.clone(), &page, at_least)
+            }
+            (Query::Summary(None, spec), Some(own)) => {
+                self.checked_read(Query::Summary(Some(own.clone()), spec), at_least)
+            }
+            (query, _) => self.checked_read(query, at_least),
+        }
+    }
+
+    fn events(
+        &self,
+        namespace: &Namespace,
+        after: Revision,
+        limit: u16,
+    ) -> BoxFuture<'_, Result<Vec<Event>>> {
+        let access = Access {
+            verb: Verb::Read,
+            resource: Resource::Event,
+            namespace: Some(namespace.clone()),
+        };
+        match self.principal.check(&access) {
+            Ok(()) => self.backend.events(namespace, after, limit),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+}

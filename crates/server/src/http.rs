@@ -1,0 +1,11 @@
+//! The handlers: one file per resource.
+
+pub(crate) mod attempt;
+pub(crate) mod door;
+pub(crate) mod namespace;
+pub(crate) mod ops;
+pub(crate) mod root;
+pub(crate) mod spec;
+pub(crate) mod summary;
+pub(crate) mod unit;
+pub(crate) mod worker;

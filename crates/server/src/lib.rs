@@ -1,0 +1,32 @@
+//! What listens: HTTP/1.1 over any [`model::Backend`].
+//!
+//! Everything that can be called stands in one table (`routes.rs`); the router, the OpenAPI
+//! document, the API page and the authorization matrix are derived from it.
+
+mod app;
+mod auth;
+mod authorized;
+mod body;
+mod call;
+mod endpoint;
+mod http;
+mod listen;
+mod listing;
+mod metrics;
+mod negotiate;
+mod openapi;
+mod outcome;
+mod pace;
+mod page;
+mod problem;
+mod query;
+mod route;
+mod routes;
+mod urls;
+mod wire;
+
+pub use authorized::Authorized;
+pub use listen::{Bound, Options, bind};
+pub use openapi::openapi;
+pub use route::{Guard, Place, Route};
+pub use routes::ROUTES;

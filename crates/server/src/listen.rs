@@ -1,0 +1,238 @@
+//! Listening: the accept loop, its limits, and stopping in good order.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::Future,
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use model::{Backend, Error, Result, limits};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
+use tower::Service as _;
+
+use crate::{
+    app::{App, router},
+    outcome::Response,
+    pace::{Paced, Phase},
+};
+
+/// How often recorded times are folded into their histograms.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// How long to wait after an accept that failed, mostly for want of file descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// What a server does.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether callers need no token; allowed on loopback addresses only.
+    pub open: bool,
+    /// How long requests in flight have to end once the server is told to stop.
+    pub grace: Duration,
+}
+
+/// A server that listens but does not answer yet.
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    grace: Duration,
+    app: Arc<App>,
+}
+
+/// Takes the address.
+///
+/// # Errors
+/// [`Error::Denied`] for an open server on an address that others can reach,
+/// [`Error::Unavailable`] if the address cannot be taken.
+pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
+    let Options { listen, open, grace } = options;
+    if open && !listen.ip().is_loopback() {
+        return Err(Error::Denied(format!(
+            "{listen} can be reached by others, so callers need tokens there; listen on \
+             127.0.0.1, or do not let callers in without tokens"
+        )));
+    }
+    let taken = |error| Error::Unavailable(format!("cannot listen on {listen}: {error}"));
+    let listener = TcpListener::bind(listen).map_err(taken)?;
+    listener.set_nonblocking(true).map_err(taken)?;
+    let address = listener.local_addr().map_err(taken)?;
+    let app = App::new(backend, open.then_some(address.port()));
+    Ok(Bound { listener, address, grace, app })
+}
+
+impl Bound {
+    /// Gives the address that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until told to stop, then ends in good order: `/readyz` says no, nothing
+    /// more is accepted, requests that only wait end, and the others have their time to.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is no runtime for network access.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)
+            .map_err(|error| Error::Unavailable(format!("cannot listen: {error}")))?;
+        let (router, peers) = (router(&self.app), Peers::default());
+        let mut connections = JoinSet::new();
+        let mut fold = tokio::time::interval(FOLD_EVERY);
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => if let Some(place) = peers.admit(peer.ip()) {
+                        let connection = serve(stream, router.clone(), Arc::clone(&self.app));
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(place);
+                        });
+                    } else {
+                        turn_away(&stream);
+                    },
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                    }
+                },
+                Some(_ended) = connections.join_next() => {}
+                _ = fold.tick() => self.app.metrics.fold(),
+            }
+        }
+        self.app.drain();
+        drop(listener);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.grace, ended).await.is_err() {
+            tracing::warn!(left = connections.len(), "connections are cut off");
+            connections.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// Answers the requests of one connection.
+async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
+    // Answers are written whole, so waiting for more to send only costs time.
+    let _best_effort = stream.set_nodelay(true);
+    let phase = Phase::new();
+    let paced = Paced::new(stream, phase.clone());
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        phase.begin();
+        let (mut router, phase) = (router.clone(), phase.clone());
+        async move {
+            let answered: Result<Response, Infallible> = router.call(request.map(Body::new)).await;
+            phase.end();
+            answered
+        }
+    });
+    // The pace of the stream takes the place of hyper's one limit for headers and idle time.
+    let mut http1 = http1::Builder::new();
+    http1.header_read_timeout(None);
+    http1.max_header_size(limits::HEADER_BYTES_MAX).max_buf_size(limits::HEADER_BYTES_MAX);
+    let mut connection = std::pin::pin!(http1.serve_connection(paced, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = app.drained() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Says to come back later, if that fits into the socket at once.
+fn turn_away(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
+        Content-Length: 0\r\nConnection: close\r\n\r\n";
+    let _best_effort = stream.try_write(ANSWER);
+}
+
+/// Counts connections, in all and by peer address.
+struct Peers {
+    slots: Arc<Semaphore>,
+    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+/// A connection's place, given back when dropped.
+struct Admitted {
+    _slot: OwnedSemaphorePermit,
+    peer: IpAddr,
+    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        let slots = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        Self { slots, by_address: Arc::default() }
+    }
+}
+
+impl Peers {
+    /// Gives a place to a connection, unless there are too many.
+    fn admit(&self, peer: IpAddr) -> Option<Admitted> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer).or_default();
+        if *count >= limits::CONNECTIONS_PER_PEER_MAX && !peer.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        let by_address = Arc::clone(&self.by_address);
+        Some(Admitted { _slot: slot, peer, by_address })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_peer_cannot_take_all_places() {
+        let peers = Peers::default();
+        let stranger: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut places: Vec<_> =
+            (0..limits::CONNECTIONS_PER_PEER_MAX).map(|_| peers.admit(stranger).unwrap()).collect();
+        assert!(peers.admit(stranger).is_none());
+        assert!(peers.admit("192.0.2.2".parse().unwrap()).is_some());
+        places.pop();
+        assert!(peers.admit(stranger).is_some());
+        drop(places);
+        assert!(peers.by_address.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn there_are_only_so_many_places() {
+        let peers = Peers::default();
+        let local: IpAddr = "127.0.0.1".parse().unwrap();
+        let places: Vec<_> = (0..limits::CONNECTIONS_MAX).map(|_| peers.admit(local)).collect();
+        assert!(places.iter().all(Option::is_some));
+        assert!(peers.admit(local).is_none());
+    }
+}

@@ -1,0 +1,138 @@
+//! What `GET /metrics` shows: the process-wide recorder, and unit counts read at that moment.
+
+use std::{
+    fmt::Write as _,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use http::StatusCode;
+use metrics::{Gauge, Histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use model::{Backend, Query, Result, SummaryRow};
+
+use crate::{call::take, routes::ROUTES};
+
+const REQUEST_SECONDS: &str = "lockstep_http_request_seconds";
+const IN_FLIGHT: &str = "lockstep_http_requests_in_flight";
+const SUMMARY_SECONDS: &str = "coordinate_summary_seconds";
+
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
+
+/// The ancestor's buckets: 2⁻⁵ to 2⁶.
+const SUMMARY_BUCKETS: [f64; 12] =
+    [0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// The statuses that have a series of their own; others count as the last.
+const STATUSES: [u16; 18] =
+    [200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 503, 507, 500];
+
+/// The meters of one server.
+pub(crate) struct Metrics {
+    recorder: &'static PrometheusHandle,
+    in_flight: Gauge,
+    /// By route, then by status; made when first needed.
+    seconds: Vec<[OnceLock<Histogram>; STATUSES.len()]>,
+}
+
+/// Installs the recorder that all crates of the process report to.
+fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        // Another recorder in place keeps what others report; this one then has our own meters.
+        builder().install_recorder().unwrap_or_else(|_taken| builder().build_recorder().handle())
+    })
+}
+
+fn builder() -> PrometheusBuilder {
+    let set = |builder: PrometheusBuilder, name: &str, buckets: &[f64]| {
+        // The only refusal is of an empty list of buckets.
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets).unwrap_or_default()
+    };
+    let builder = set(PrometheusBuilder::new(), REQUEST_SECONDS, &REQUEST_BUCKETS);
+    set(builder, SUMMARY_SECONDS, &SUMMARY_BUCKETS)
+}
+
+fn describe() {
+    metrics::describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
+    metrics::describe_gauge!(IN_FLIGHT, "Requests that are being answered");
+    metrics::describe_histogram!(SUMMARY_SECONDS, "Seconds required to gather coordinate summary");
+    metrics::describe_counter!("lockstep_claims_total", "Attempts started");
+    metrics::describe_counter!("lockstep_finishes_total", "Attempts finished");
+    metrics::describe_counter!("lockstep_failures_total", "Attempts failed");
+    metrics::describe_counter!("lockstep_lease_expiries_total", "Attempts whose lease ran out");
+}
+
+/// Counts a request as in flight until it is dropped.
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let recorder = recorder();
+        describe();
+        let seconds = ROUTES.iter().map(|_| [const { OnceLock::new() }; STATUSES.len()]).collect();
+        Self { recorder, in_flight: gauge!(IN_FLIGHT), seconds }
+    }
+
+    pub(crate) fn enter(&self) -> InFlight {
+        self.in_flight.increment(1.0);
+        InFlight(self.in_flight.clone())
+    }
+
+    /// Counts an answer of the route at this place in the table.
+    pub(crate) fn answered(&self, route: usize, status: StatusCode, time: Duration) {
+        let code = status.as_u16();
+        let place = STATUSES.iter().position(|own| *own == code).unwrap_or(STATUSES.len() - 1);
+        let Some((row, meters)) = ROUTES.get(route).zip(self.seconds.get(route)) else { return };
+        let Some(meter) = meters.get(place) else { return };
+        let meter = meter.get_or_init(|| {
+            histogram!(REQUEST_SECONDS, "method" => row.method, "route" => row.path,
+                "status" => status.as_str().to_owned())
+        });
+        meter.record(time);
+    }
+
+    /// Folds what was recorded into the histograms, so that it does not pile up between scrapes.
+    pub(crate) fn fold(&self) {
+        self.recorder.run_upkeep();
+    }
+
+    /// Writes all series in the text format 0.0.4.
+    pub(crate) async fn render(&self, backend: &dyn Backend) -> Result<String> {
+        let start = Instant::now();
+        let read = backend.read(Query::Summary(None, None), 0).await?;
+        let rows = take!(read.answer, model::Answer::Summary)?;
+        histogram!(SUMMARY_SECONDS).record(start.elapsed());
+        let mut text = self.recorder.render();
+        units(&mut text, "lockstep_units", "Work units by status", "spec", &rows);
+        let help = "Number of coordinate work specs";
+        units(&mut text, "coordinate_work_units", help, "work_spec", &rows);
+        Ok(text)
+    }
+}
+
+/// Writes unit counts as a gauge; a combination that is gone has no line.
+fn units(text: &mut String, name: &str, help: &str, spec_label: &str, rows: &[SummaryRow]) {
+    // Writing to a string cannot fail.
+    let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+    for row in rows {
+        let (namespace, spec) = (label(row.namespace.as_str()), label(row.spec.as_str()));
+        let (status, count) = (row.status.as_str(), row.count);
+        let _infallible = writeln!(
+            text,
+            "{name}{{namespace=\"{namespace}\",{spec_label}=\"{spec}\",status=\"{status}\"}} {count}"
+        );
+    }
+}
+
+/// Escapes a label value.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,201 @@
+//! How refusals look on the wire.
+
+use http::{HeaderValue, StatusCode, header};
+use model::Error;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    negotiate::{MEDIA_TYPES, PROBLEM},
+    outcome::{Response, full},
+};
+
+/// Why a request gets no answer, in the terms of HTTP.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    code: &'static str,
+    ancestor: &'static str,
+    hint: &'static str,
+    error: Box<Error>,
+    /// The methods that a 405 names.
+    allow: Option<String>,
+    /// Whether the rest of the connection cannot be used.
+    close: bool,
+}
+
+/// The form of an error body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The ancestor's envelope under one of its media types.
+    Envelope(&'static str),
+    /// RFC 9457.
+    Problem,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        Self {
+            status: StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: code.code,
+            ancestor: code.ancestor,
+            hint: code.hint,
+            error: Box::new(error),
+            allow: None,
+            close: false,
+        }
+    }
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, message: String, hint: &'static str) -> Self {
+        let error = Box::new(Error::BadInput(message));
+        Self { status, code, ancestor: "error", hint, error, allow: None, close: false }
+    }
+
+    pub(crate) fn method(method: &str, allow: String) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                format!("Method {method} not allowed"),
+                "use one of the methods in the Allow header",
+            )
+        }
+    }
+
+    pub(crate) fn not_acceptable() -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "none of the accepted media types can be produced".to_owned(),
+            "accept application/json",
+        )
+    }
+
+    pub(crate) fn media_type(found: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            format!("Unsupported media type {found:?}"),
+            "send JSON with \"Content-Type: application/json\", without content encoding",
+        )
+        .closing()
+    }
+
+    pub(crate) fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the request body did not arrive in time".to_owned(),
+            "send the body faster, or send less at once",
+        )
+        .closing()
+    }
+
+    pub(crate) fn panic() -> Self {
+        let error = Error::Internal("a request handler panicked; see the server's log".to_owned());
+        Self { ancestor: "panic", close: true, ..Self::from(error) }
+    }
+
+    /// Ends the connection after the answer, for its request was not read to the end.
+    pub(crate) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub(crate) fn into_response(self, form: Form) -> Response {
+        let (media, body) = match form {
+            Form::Envelope(media) => (media, serde_json::to_vec(&self.envelope())),
+            Form::Problem => (PROBLEM, serde_json::to_vec(&self.problem())),
+        };
+        // Both forms are plain structs of text, which always serialize.
+        let mut response = http::Response::new(full(body.unwrap_or_default()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        let allow = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok());
+        if let Some(allow) = allow {
+            headers.insert(header::ALLOW, allow);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn envelope(&self) -> Envelope<'_> {
+        let value = match &*self.error {
+            Error::NoSuchWorkSpec(name) | Error::NoSuchWorkUnit(name) => Some(name.as_str()),
+            _ => None,
+        };
+        Envelope { error: self.ancestor, message: self.error.to_string(), value, hint: self.hint }
+    }
+
+    fn problem(&self) -> Problem<'_> {
+        Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.error.to_string(),
+            hint: self.hint,
+            error: &self.error,
+        }
+    }
+}
+
+/// Answers a URL that is in no table.
+pub(crate) fn not_found() -> Response {
+    let mut response = http::Response::new(full(&b"404 page not found\n"[..]));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+/// The form that holds before the client's wishes are known.
+pub(crate) const FORM_DEFAULT: Form = Form::Envelope(MEDIA_TYPES[0]);
+
+/// An error as the ancestor's clients read it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Envelope<'a> {
+    /// The ancestor's name of the error, such as `ErrLostLease`; `panic`, or `error`.
+    error: &'a str,
+    /// What went wrong.
+    message: String,
+    /// The name that was not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    /// What to do about it.
+    hint: &'a str,
+}
+
+/// An error in the form of RFC 9457.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Problem<'a> {
+    /// Always `about:blank`: `code` says what kind of error it is.
+    r#type: &'a str,
+    /// The words for the status.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// The stable name of the error.
+    code: &'a str,
+    /// What went wrong.
+    detail: String,
+    /// What to do about it.
+    hint: &'a str,
+    /// The error as a value, from which Lockstep's own client rebuilds it.
+    #[schemars(with = "serde_json::Value")]
+    error: &'a Error,
+}

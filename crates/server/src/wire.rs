@@ -1,0 +1,17 @@
+//! The shapes of the REST API, as the ancestor's clients know them, with our additions.
+
+mod data;
+mod input;
+mod output;
+mod work;
+
+pub(crate) use data::{SentData, WireData, WireTime};
+pub(crate) use input::{
+    AddUnits, AttemptCompletion, AttemptRequest, MakeAttempt, Meta, NewNamespace, NewSpec, NewUnit,
+    PriorityChange, PutUnit, PutWorker, UnitMeta, Work, WorkChange, attempt_change,
+};
+pub(crate) use output::{
+    Added, Counts, Deleted, Health, LimitList, LimitRow, Named, NamedUnit, Namespace,
+    NamespaceList, Root, Spec, SpecList, SummaryRow, Unit, UnitList, Version, WorkerList,
+};
+pub(crate) use work::{Attempt, AttemptList, AttemptShort, Claimed, Outcome, Worked, Worker};

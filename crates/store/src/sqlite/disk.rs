@@ -1,0 +1,407 @@
+//! Rows on disk: the few statements that a table needs, over one connection.
+
+use std::cell::RefCell;
+
+use model::{Error, Result};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, Row, Statement, ToSql, params_from_iter};
+
+use super::failure::{explained, is_fatal};
+use crate::layout::{Fields, Layout, Order, encode_column};
+use crate::ordered::Plain;
+use crate::{Kind, Range, Table, Value};
+
+/// A connection and the texts of its statements.
+pub(crate) struct Disk {
+    connection: Connection,
+    tables: Vec<Texts>,
+    /// Why the open transaction cannot be committed.
+    broken: RefCell<Option<Error>>,
+    /// Why nothing can be written before a restart.
+    stopped: RefCell<Option<Error>>,
+}
+
+/// The statements of one table.
+struct Texts {
+    load: String,
+    insert: String,
+    /// Sets the body and some columns, at the place that is their [`Columns`].
+    updates: Vec<String>,
+    delete: String,
+}
+
+/// What has to be done to a row on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Insert,
+    /// Only what differs is set, so that no other index has to be touched.
+    Update(Columns),
+    Delete,
+}
+
+/// A set of the columns that are not in the key: a bit for each, the first is the lowest.
+pub(crate) type Columns = usize;
+
+impl Disk {
+    pub(crate) fn new(connection: Connection, layouts: &[Layout]) -> Self {
+        connection.set_prepared_statement_cache_capacity(256);
+        Self {
+            connection,
+            tables: layouts.iter().map(Texts::new).collect(),
+            broken: RefCell::default(),
+            stopped: RefCell::default(),
+        }
+    }
+
+    /// Begins a transaction that will write.
+    pub(crate) fn begin(&self) -> Result<()> {
+        self.stopped.borrow().clone().map_or(Ok(()), Err)?;
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    /// Begins a transaction that only reads: one look at the database as it is now.
+    pub(crate) fn begin_read(&self) -> Result<()> {
+        self.execute("BEGIN")
+    }
+
+    /// Makes the transaction durable.
+    pub(crate) fn commit(&self) -> Result<()> {
+        self.execute("COMMIT")
+    }
+
+    /// Ends the transaction without a trace, if it is still open.
+    pub(crate) fn roll_back(&self) {
+        if !self.connection.is_autocommit() && self.execute("ROLLBACK").is_err() {
+            self.stopped.replace(self.broken.borrow().clone());
+        }
+        self.broken.take();
+    }
+
+    /// Tells whether the transaction can still be committed.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.broken.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives access to the single rows of a table.
+    pub(crate) fn rows<'a>(&'a self, layout: &'a Layout) -> Rows<'a> {
+        Rows { disk: self, layout, load: None, write: None }
+    }
+
+    /// Gives the encoded keys and rows in a range of an index that is on disk.
+    pub(crate) fn scan(
+        &self,
+        layout: &Layout,
+        index: usize,
+        order: &Order,
+        range: &Range,
+        limit: u32,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let text = scan_text(layout, index, order, range);
+        let limit = Value::Int(i64::from(limit));
+        let bounds = range.prefix.iter().chain(&range.after).chain(&range.upto).chain([&limit]);
+        let table = layout.table;
+        self.noting(|| {
+            let mut statement = self.connection.prepare_cached(&text)?;
+            let mut rows = statement.query(params_from_iter(bounds))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let mut key = Vec::with_capacity(48);
+                for (place, column) in table.key.iter().enumerate() {
+                    let value = value(row, place, column.kind)?;
+                    value.ok_or(rusqlite::Error::InvalidQuery)?.encode(&mut key);
+                }
+                found.push((key, encoded(row, table, table.key.len())?));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Gives the smallest value of the first field of an index that is on disk.
+    pub(crate) fn first(
+        &self,
+        layout: &Layout,
+        index: usize,
+        order: &Order,
+    ) -> Result<Option<Value>> {
+        let Some(column) = order.fields.first().and_then(|field| layout.column(*field)) else {
+            return Ok(None);
+        };
+        let text = ordered_text(column.name, layout, index, order, Vec::new()) + " LIMIT 1";
+        self.noting(|| {
+            let mut statement = self.connection.prepare_cached(&text)?;
+            let mut rows = statement.query([])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            Ok(value(row, 0, column.kind)?.map(Value::from))
+        })
+    }
+
+    fn texts(&self, table: &Table) -> rusqlite::Result<&Texts> {
+        self.tables.get(table.id).ok_or(rusqlite::Error::InvalidQuery)
+    }
+
+    fn execute(&self, text: &str) -> Result<()> {
+        self.noting(|| self.connection.prepare_cached(text)?.execute([])).map(|_| ())
+    }
+
+    /// Explains an error, and remembers what it means for the transaction and for later ones.
+    fn noting<T>(&self, work: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
+        work().map_err(|error| {
+            let (is_fatal, error) = (is_fatal(&error), explained(error));
+            if is_fatal {
+                self.stopped.replace(Some(error.clone()));
+            }
+            // SQLite ends the transaction itself after some errors.
+            if is_fatal || self.connection.is_autocommit() {
+                self.broken.borrow_mut().get_or_insert_with(|| error.clone());
+            }
+            error
+        })
+    }
+}
+
+/// Goes through the encoded keys and columns of all rows; bodies are left out.
+pub(crate) fn each(
+    connection: &Connection,
+    layout: &Layout,
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let Table { name, key, columns, .. } = layout.table;
+    let names: Vec<&str> = key.iter().chain(*columns).map(|column| column.name).collect();
+    let text = format!("SELECT {} FROM {name}", names.join(", "));
+    let mut statement = connection.prepare(&text).map_err(explained)?;
+    let mut rows = statement.query([]).map_err(explained)?;
+    let (mut keys, mut rest) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next().map_err(explained)? {
+        keys.clear();
+        rest.clear();
+        for (place, column) in key.iter().chain(*columns).enumerate() {
+            let value = value(row, place, column.kind).map_err(explained)?;
+            match value {
+                Some(value) if place < key.len() => value.encode(&mut keys),
+                value => encode_column(&mut rest, value.as_ref()),
+            }
+        }
+        take(&keys, &rest)?;
+    }
+    Ok(())
+}
+
+/// Single rows of a table; statements are kept from one row to the next.
+pub(crate) struct Rows<'a> {
+    disk: &'a Disk,
+    layout: &'a Layout,
+    load: Option<CachedStatement<'a>>,
+    write: Option<(Change, CachedStatement<'a>)>,
+}
+
+impl Rows<'_> {
+    /// Gives the encoded row with an encoded key.
+    pub(crate) fn load(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let table = self.layout.table;
+        let key = self.layout.key_fields(key)?;
+        self.disk.noting(|| {
+            let statement = match &mut self.load {
+                Some(statement) => statement,
+                none => {
+                    none.insert(self.disk.connection.prepare_cached(&self.disk.texts(table)?.load)?)
+                }
+            };
+            bind(statement, self.layout, 0..table.key.len(), &key)?;
+            let mut rows = statement.raw_query();
+            rows.next()?.map(|row| encoded(row, table, 0)).transpose()
+        })
+    }
+
+    /// Writes one row, or deletes the one with its key.
+    pub(crate) fn write(&mut self, change: Change, key: &[u8], row: &[u8]) -> Result<()> {
+        let table = self.layout.table;
+        let (fields, body) = self.layout.split(key, row)?;
+        let written = self.disk.noting(|| {
+            let statement = match &mut self.write {
+                Some((prepared, statement)) if *prepared == change => statement,
+                other => {
+                    let text = self.disk.texts(table)?.of(change);
+                    let text = text.ok_or(rusqlite::Error::InvalidQuery)?;
+                    let statement = self.disk.connection.prepare_cached(text)?;
+                    &mut other.insert((change, statement)).1
+                }
+            };
+            let keys = 0..table.key.len();
+            let columns = (0..table.columns.len()).filter(|place| change.sets(*place));
+            let places = keys.clone().chain(columns.map(|place| keys.len() + place));
+            let bound = bind(statement, self.layout, places, &fields)?;
+            if change != Change::Delete {
+                statement.raw_bind_parameter(bound + 1, body)?;
+            }
+            match statement.raw_execute()? {
+                1 => Ok(()),
+                rows => Err(rusqlite::Error::StatementChangedRows(rows)),
+            }
+        });
+        written.inspect_err(|error| {
+            self.disk.broken.borrow_mut().get_or_insert_with(|| error.clone());
+        })
+    }
+}
+
+/// Binds fields in order and tells how many.
+fn bind(
+    statement: &mut Statement<'_>,
+    layout: &Layout,
+    places: impl Iterator<Item = usize>,
+    fields: &Fields<'_>,
+) -> rusqlite::Result<usize> {
+    let mut bound = 0;
+    for place in places {
+        bound += 1;
+        let column = layout.column(place).ok_or(rusqlite::Error::InvalidQuery)?;
+        let value = match fields.get(place).copied().flatten() {
+            None => None,
+            // Only this program encodes, so this cannot fail.
+            Some(field) => {
+                Some(Plain::decode(field, column.kind).map_err(|_| rusqlite::Error::InvalidQuery)?)
+            }
+        };
+        statement.raw_bind_parameter(bound, value)?;
+    }
+    Ok(bound)
+}
+
+impl Texts {
+    fn new(layout: &Layout) -> Self {
+        let table = layout.table;
+        let keys: Vec<&str> = table.key.iter().map(|column| column.name).collect();
+        let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+        let (table, body) = (table.name, ["body"]);
+        let matching = equal(&keys, 1, " AND ");
+        let all = [&keys[..], &columns, &body].concat();
+        let places: Vec<String> = (1..=all.len()).map(|place| format!("?{place}")).collect();
+        let update = |set: Columns| {
+            let columns = (0..).zip(&columns).filter(|(place, _)| set & (1 << place) != 0);
+            let names: Vec<&str> = columns.map(|(_, name)| *name).chain(body).collect();
+            let set = equal(&names, keys.len() + 1, ", ");
+            format!("UPDATE {table} SET {set} WHERE {matching}")
+        };
+        Self {
+            load: format!(
+                "SELECT {} FROM {table} WHERE {matching}",
+                [&columns[..], &body].concat().join(", ")
+            ),
+            insert: format!(
+                "INSERT INTO {table} ({}) VALUES ({})",
+                all.join(", "),
+                places.join(", ")
+            ),
+            updates: (0..1 << columns.len()).map(update).collect(),
+            delete: format!("DELETE FROM {table} WHERE {matching}"),
+        }
+    }
+
+    fn of(&self, change: Change) -> Option<&String> {
+        match change {
+            Change::Insert => Some(&self.insert),
+            Change::Update(columns) => self.updates.get(columns),
+            Change::Delete => Some(&self.delete),
+        }
+    }
+}
+
+impl Change {
+    fn sets(self, place: usize) -> bool {
+        match self {
+            Self::Insert => true,
+            Self::Update(columns) => columns & (1 << place) != 0,
+            Self::Delete => false,
+        }
+    }
+}
+
+fn equal(names: &[&str], first: usize, between: &str) -> String {
+    let equal = (first..).zip(names).map(|(place, name)| format!("{name} = ?{place}"));
+    equal.collect::<Vec<_>>().join(between)
+}
+
+fn scan_text(layout: &Layout, index: usize, order: &Order, range: &Range) -> String {
+    let mut names = names(layout, order);
+    let mut conditions: Vec<String> =
+        names.by_ref().take(range.prefix.len()).map(|name| format!("{name} = ?")).collect();
+    if let Some(next) = names.next() {
+        conditions.extend(range.after.as_ref().map(|_| format!("{next} > ?")));
+        conditions.extend(range.upto.as_ref().map(|_| format!("{next} <= ?")));
+    }
+    let columns = layout.table.key.iter().chain(layout.table.columns);
+    let columns: Vec<&str> = columns.map(|column| column.name).chain(["body"]).collect();
+    ordered_text(&columns.join(", "), layout, index, order, conditions) + " LIMIT ?"
+}
+
+fn ordered_text(
+    columns: &str,
+    layout: &Layout,
+    index: usize,
+    order: &Order,
+    mut conditions: Vec<String>,
+) -> String {
+    let table = layout.table.name;
+    let mut text = format!("SELECT {columns} FROM {table}");
+    if let Some(index) = layout.table.indexes.get(index) {
+        text += &format!(" INDEXED BY {}", index.name);
+        // The index holds only rows without nulls; SQLite takes it only if told so.
+        let nullable = index.fields.iter().filter(|field| **field >= layout.table.key.len());
+        let nullable = nullable.filter_map(|field| layout.column(*field));
+        conditions.extend(nullable.map(|column| format!("{} IS NOT NULL", column.name)));
+    }
+    if !conditions.is_empty() {
+        text += &format!(" WHERE {}", conditions.join(" AND "));
+    }
+    let names: Vec<&str> = names(layout, order).collect();
+    text + &format!(" ORDER BY {}", names.join(", "))
+}
+
+fn names(layout: &Layout, order: &Order) -> impl Iterator<Item = &'static str> {
+    order.fields.iter().filter_map(|field| Some(layout.column(*field)?.name))
+}
+
+/// Encodes the columns and the body that stand in a result from some place on.
+fn encoded(row: &Row<'_>, table: &Table, from: usize) -> rusqlite::Result<Vec<u8>> {
+    let body = row.get_ref(from + table.columns.len())?.as_blob()?;
+    let mut out = Vec::with_capacity(10 * table.columns.len() + body.len());
+    for (place, column) in (from..).zip(table.columns) {
+        encode_column(&mut out, value(row, place, column.kind)?.as_ref());
+    }
+    out.extend_from_slice(body);
+    Ok(out)
+}
+
+fn value<'a>(row: &'a Row<'_>, place: usize, kind: Kind) -> rusqlite::Result<Option<Plain<'a>>> {
+    let found = row.get_ref(place)?;
+    Ok(match (kind, found) {
+        (_, ValueRef::Null) => None,
+        (Kind::Int, found) => Some(Plain::Int(found.as_i64()?)),
+        (Kind::Real, found) => Some(Plain::Real(found.as_f64()?)),
+        (Kind::Text, found) => Some(Plain::Text(found.as_str()?.into())),
+        (Kind::Bytes, found) => Some(Plain::Bytes(found.as_blob()?.into())),
+    })
+}
+
+impl ToSql for Plain<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Real(value) => ValueRef::Real(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}

@@ -1,0 +1,93 @@
+//! A bounded queue of jobs, taken many at a time.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::Error;
+
+use crate::Job;
+
+/// The longest time to wait for more jobs when there could be some.
+const GATHER_MAX: Duration = Duration::from_micros(500);
+
+/// Where jobs wait for the thread, or threads, that run them.
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    changed: Condvar,
+    jobs_max: usize,
+}
+
+struct State {
+    jobs: VecDeque<Box<dyn Job>>,
+    /// How many jobs have to be there before a sleeping thread is woken.
+    wanted: usize,
+    closed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(jobs_max: usize) -> Self {
+        let state = Mutex::new(State { jobs: VecDeque::new(), wanted: 1, closed: false });
+        Self { state, changed: Condvar::new(), jobs_max }
+    }
+
+    /// Puts a job in, or answers it at once if that cannot be.
+    pub(crate) fn put(&self, job: Box<dyn Job>) {
+        let mut state = self.lock();
+        let refusal = if state.closed {
+            "the store is closing; use the one that replaces it"
+        } else if state.jobs.len() >= self.jobs_max {
+            "the store has too much to do; try again in a moment"
+        } else {
+            state.jobs.push_back(job);
+            let is_enough = state.jobs.len() >= state.wanted;
+            drop(state);
+            if is_enough {
+                self.changed.notify_one();
+            }
+            return;
+        };
+        drop(state);
+        job.done(Err(Error::Unavailable(refusal.to_owned())));
+    }
+
+    /// Waits for jobs and takes up to `count`; none are left when it is closed and empty.
+    pub(crate) fn take(&self, count: usize) -> VecDeque<Box<dyn Job>> {
+        let state = self.wait(self.lock());
+        Self::some(state, count)
+    }
+
+    /// Does the same, but first gives `expected` jobs a short time to come.
+    pub(crate) fn gather(&self, count: usize, expected: usize) -> VecDeque<Box<dyn Job>> {
+        let mut state = self.lock();
+        state.wanted = expected;
+        let is_short = |state: &mut State| state.jobs.len() < state.wanted && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, GATHER_MAX, is_short);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.wanted = 1;
+        let state = self.wait(state);
+        Self::some(state, count)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let is_idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
+        self.changed.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn some(mut state: MutexGuard<'_, State>, count: usize) -> VecDeque<Box<dyn Job>> {
+        let count = count.min(state.jobs.len());
+        let rest = state.jobs.split_off(count);
+        std::mem::replace(&mut state.jobs, rest)
+    }
+
+    /// Lets no more jobs in.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,121 @@
+//! Opening a database: its lock, its settings, and the indexes that live in memory.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use model::{Error, Result};
+use rusqlite::{Connection, OpenFlags};
+
+use super::disk::each;
+use super::failure::explained;
+use crate::Kept;
+use crate::index::Indexes;
+use crate::layout::Layout;
+use crate::ordered::Entries;
+
+/// Older libraries can damage a database while a write-ahead log is reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Milliseconds to wait for another program that writes, such as a SQL shell.
+const BUSY_MS_MAX: u32 = 5_000;
+
+/// Refuses a SQLite library that is not safe.
+pub(crate) fn check_library() -> Result<()> {
+    if rusqlite::version_number() >= SQLITE_VERSION_MIN {
+        return Ok(());
+    }
+    Err(Error::Internal(format!(
+        "SQLite {} can lose data (fixed in 3.51.3); build with the bundled library",
+        rusqlite::version()
+    )))
+}
+
+/// Keeps other processes from opening the same store, until the file is dropped.
+pub(crate) fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let cannot = |error| {
+        Error::Unavailable(format!(
+            "cannot lock {}: {error}; check that its folder exists and can be written",
+            name.display()
+        ))
+    };
+    let file = File::options().create(true).append(true).open(&name).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!(
+            "{} is open in another process; stop that one first, or give another path",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Connects to write.
+pub(crate) fn writing(path: &Path, cache_kib: u32) -> Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, cache_kib)
+        .and_then(|connection| {
+            // The page size holds for a database that is made now; WAL stays with it.
+            connection.pragma_update(None, "page_size", 8192)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // Every commit reaches the disk before it is acknowledged.
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "fullfsync", true)?;
+            connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+            Ok(connection)
+        })
+        .map_err(|error| cannot_open(path, error))
+}
+
+/// Connects to read.
+pub(crate) fn reading(path: &Path, cache_kib: u32) -> Result<Connection> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, cache_kib)
+        .map_err(|error| cannot_open(path, error))
+}
+
+fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> rusqlite::Result<Connection> {
+    // A connection stays with one thread, so SQLite needs no mutex of its own.
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS_MAX.into()))?;
+    // Negative means KiB.
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+fn cannot_open(path: &Path, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => Error::BadInput(format!(
+            "{} is not a database; give the path of a Lockstep store or of a new file",
+            path.display()
+        )),
+        Some(rusqlite::ErrorCode::CannotOpen) => Error::BadInput(format!(
+            "cannot open {}; check that its folder exists and that both can be written",
+            path.display()
+        )),
+        _ => explained(error),
+    }
+}
+
+/// Builds the indexes of a table that are kept in memory, in one pass over it.
+pub(crate) fn indexes(connection: &Connection, layout: &Layout) -> Result<Indexes> {
+    let mut entries: Vec<_> = (layout.table.indexes.iter())
+        .map(|index| (index.kept == Kept::InMemory).then(Vec::new))
+        .collect();
+    if entries.iter().all(Option::is_none) {
+        return Ok(Indexes(entries.into_iter().map(|_| None).collect()));
+    }
+    each(connection, layout, |key, row| {
+        let fields = layout.fields(key, row)?;
+        for (order, entries) in layout.orders().iter().zip(&mut entries) {
+            if let (Some(entries), Some(entry)) = (entries, order.entry(&fields)) {
+                entries.push(entry.into_boxed_slice());
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Indexes(entries.into_iter().map(|entries| entries.map(Entries::from_all)).collect()))
+}

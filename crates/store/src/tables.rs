@@ -1,0 +1,173 @@
+//! The tables. A change here needs a migration for each SQL store; a test holds them together.
+//!
+//! Every table but [`NAMESPACE`], [`TOKEN`] and [`COUNTER`] starts its key with the incarnation id of
+//! a namespace ([`HISTORY`] and [`REQUEST`]: with its lasting id).
+
+use crate::{Column, Index, Kept, Kind, Table};
+
+const fn int(name: &'static str) -> Column {
+    Column { name, kind: Kind::Int }
+}
+const fn real(name: &'static str) -> Column {
+    Column { name, kind: Kind::Real }
+}
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+const fn bytes(name: &'static str) -> Column {
+    Column { name, kind: Kind::Bytes }
+}
+const fn on_disk(name: &'static str, fields: &'static [usize]) -> Index {
+    Index { name, fields, kept: Kept::OnDisk }
+}
+const fn in_memory(name: &'static str, fields: &'static [usize]) -> Index {
+    Index { name, fields, kept: Kept::InMemory }
+}
+
+/// Namespaces by name, with their counters.
+///
+/// `id` is the key of its history and stays; `live` is the incarnation that keys everything in it,
+/// and null once it is destroyed, so that a destroyed namespace is empty at one stroke.
+pub static NAMESPACE: Table = Table {
+    id: 0,
+    name: "namespace",
+    key: &[text("name")],
+    columns: &[int("id"), int("live"), int("revision"), int("last_id")],
+    indexes: &[on_disk("namespace_live", &[2])],
+};
+/// Index of [`NAMESPACE`]: live.
+pub const NAMESPACE_LIVE: usize = 0;
+
+/// Work specs: what scheduling needs of them, with their counts.
+pub static SPEC: Table = Table {
+    id: 1,
+    name: "spec",
+    key: &[int("namespace"), text("name")],
+    columns: &[int("id")],
+    indexes: &[on_disk("spec_id", &[0, 2])],
+};
+/// Index of [`SPEC`]: namespace, id.
+pub const SPEC_ID: usize = 0;
+
+/// The dictionaries of work specs, apart from what changes with every claim.
+pub static SPEC_DATA: Table = Table {
+    id: 2,
+    name: "spec_data",
+    key: &[int("namespace"), int("spec")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// Work units.
+///
+/// `ready` is the negated priority of an available unit; `state` is the status of a unit that is not
+/// finished; `due` is when a delayed unit becomes ready, in nanoseconds since 1970.
+pub static UNIT: Table = Table {
+    id: 3,
+    name: "unit",
+    key: &[int("namespace"), int("spec"), bytes("name")],
+    columns: &[int("id"), int("state"), real("ready"), int("due")],
+    indexes: &[
+        in_memory("unit_ready", &[0, 1, 5, 2]),
+        on_disk("unit_state", &[0, 1, 4, 2]),
+        in_memory("unit_due", &[6]),
+    ],
+};
+/// Index of [`UNIT`]: namespace, spec, ready, name.
+pub const UNIT_READY: usize = 0;
+/// Index of [`UNIT`]: namespace, spec, state, name.
+pub const UNIT_STATE: usize = 1;
+/// Index of [`UNIT`]: due.
+pub const UNIT_DUE: usize = 2;
+
+/// Attempts, by unit.
+///
+/// `worker` is the worker's id, `busy` the same while the attempt is pending, and `due` when the
+/// lease of a pending attempt ends.
+pub static ATTEMPT: Table = Table {
+    id: 4,
+    name: "attempt",
+    key: &[int("namespace"), int("unit"), int("id")],
+    columns: &[int("worker"), int("busy"), int("due")],
+    indexes: &[
+        on_disk("attempt_worker", &[0, 3, 2]),
+        on_disk("attempt_busy", &[0, 4, 2]),
+        in_memory("attempt_due", &[5]),
+    ],
+};
+/// Index of [`ATTEMPT`]: namespace, worker, id.
+pub const ATTEMPT_WORKER: usize = 0;
+/// Index of [`ATTEMPT`]: namespace, worker of a pending attempt, id.
+pub const ATTEMPT_BUSY: usize = 1;
+/// Index of [`ATTEMPT`]: due.
+pub const ATTEMPT_DUE: usize = 2;
+
+/// Workers. `due` is when an active one counts as dead.
+pub static WORKER: Table = Table {
+    id: 5,
+    name: "worker",
+    key: &[int("namespace"), text("name")],
+    columns: &[int("id"), int("parent"), int("due")],
+    indexes: &[
+        on_disk("worker_id", &[0, 2]),
+        on_disk("worker_parent", &[0, 3, 1]),
+        in_memory("worker_due", &[4]),
+    ],
+};
+/// Index of [`WORKER`]: namespace, id.
+pub const WORKER_ID: usize = 0;
+/// Index of [`WORKER`]: namespace, parent's id, name.
+pub const WORKER_PARENT: usize = 1;
+/// Index of [`WORKER`]: due.
+pub const WORKER_DUE: usize = 2;
+
+/// The history: one row for each committed batch.
+pub static HISTORY: Table = Table {
+    id: 6,
+    name: "history",
+    key: &[int("namespace"), int("revision")],
+    columns: &[int("time")],
+    indexes: &[],
+};
+
+/// Answers to idempotency keys. `due` is when one may be forgotten.
+pub static REQUEST: Table = Table {
+    id: 7,
+    name: "request",
+    key: &[int("namespace"), text("id")],
+    columns: &[int("due")],
+    indexes: &[on_disk("request_due", &[2])],
+};
+/// Index of [`REQUEST`]: due.
+pub const REQUEST_DUE: usize = 0;
+
+/// What was destroyed in one stroke and is swept away bit by bit: a namespace's id, and a spec's id
+/// or 0 for all of it.
+pub static RUBBLE: Table = Table {
+    id: 8,
+    name: "rubble",
+    key: &[int("namespace"), int("spec")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// Access tokens by the SHA-256 of their text.
+pub static TOKEN: Table = Table {
+    id: 9,
+    name: "token",
+    key: &[bytes("hash")],
+    columns: &[text("id")],
+    indexes: &[on_disk("token_id", &[1])],
+};
+/// Index of [`TOKEN`]: id.
+pub const TOKEN_ID: usize = 0;
+
+/// Counters of the whole store, such as the last namespace id.
+pub static COUNTER: Table =
+    Table { id: 10, name: "counter", key: &[text("name")], columns: &[int("value")], indexes: &[] };
+
+/// All tables; each stands at its own `id`.
+pub static ALL: [&Table; 11] = [
+    &NAMESPACE, &SPEC, &SPEC_DATA, &UNIT, &ATTEMPT, &WORKER, &HISTORY, &REQUEST, &RUBBLE, &TOKEN,
+    &COUNTER,
+];

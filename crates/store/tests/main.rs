@@ -1,0 +1,8 @@
+//! The store's tests: one suite for every store, and what only one of them has.
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod sqlite;
+#[cfg(test)]
+mod support;

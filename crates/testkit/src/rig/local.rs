@@ -1,0 +1,136 @@
+//! A real server in this process, over a store in memory, whose panics and commits are counted.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    panic,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use engine::{Engine, SystemClock};
+use model::{
+    Backend, BoxFuture, Committed, Event, Namespace, Query, Read, Result, Revision, Write,
+};
+use server::{Options, bind};
+use store::Memory;
+use tokio::runtime::{Builder, Runtime};
+
+/// How the threads of a server in this process are named.
+const THREADS: &str = "rig-server";
+
+/// A server in this process.
+pub struct Local {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it stands on.
+    pub backend: Arc<Watched>,
+    runtime: Runtime,
+}
+
+impl Local {
+    /// Starts a server over an engine over a store in memory.
+    #[track_caller]
+    pub fn start() -> Self {
+        let runtime = runtime();
+        let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
+        runtime.spawn(engine.clone().run_due());
+        Self::over(runtime, engine)
+    }
+
+    /// Starts a server over a backend of the caller's making.
+    #[track_caller]
+    pub fn with(wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
+        let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
+        Self::over(runtime(), wrap(engine))
+    }
+
+    #[track_caller]
+    fn over(runtime: Runtime, backend: Arc<dyn Backend>) -> Self {
+        count_panics();
+        let backend = Arc::new(Watched { backend, commits: AtomicU64::new(0) });
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let options = Options { listen, open: true, grace: Duration::from_secs(1) };
+        let bound = bind(options, backend.clone()).expect("a free port");
+        let address = bound.address();
+        runtime.spawn(bound.serve(std::future::pending::<()>()));
+        Self { address, backend, runtime }
+    }
+
+    /// Waits for an answer of the backend itself.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+}
+
+#[track_caller]
+fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name(THREADS)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A backend whose commits are counted.
+pub struct Watched {
+    backend: Arc<dyn Backend>,
+    commits: AtomicU64,
+}
+
+impl Watched {
+    /// Gives the number of writes that changed something.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::SeqCst)
+    }
+}
+
+impl Backend for Watched {
+    fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
+        Box::pin(async move {
+            let committed = self.backend.write(write).await;
+            if committed.as_ref().is_ok_and(|committed| !committed.events.is_empty()) {
+                self.commits.fetch_add(1, Ordering::SeqCst);
+            }
+            committed
+        })
+    }
+
+    fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
+        self.backend.read(query, at_least)
+    }
+
+    fn events(
+        &self,
+        namespace: &Namespace,
+        after: Revision,
+        limit: u16,
+    ) -> BoxFuture<'_, Result<Vec<Event>>> {
+        self.backend.events(namespace, after, limit)
+    }
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Gives the number of panics on threads of servers in this process.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::SeqCst)
+}
+
+/// Counts panics from now on, before whatever else is done about them.
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if thread::current().name().is_some_and(|name| name.starts_with(THREADS)) {
+                PANICS.fetch_add(1, Ordering::SeqCst);
+            }
+            before(info);
+        }));
+    });
+}

@@ -1,0 +1,69 @@
+//! The conformance suite: scripts of commands with the replies they must get, on every backend.
+//!
+//! A number at the start of a case's comment is its line in the conformance list of the design.
+
+use std::sync::Arc;
+
+use testkit::{Fixture, World};
+
+/// Makes one test of each case on each backend. A case that is not listed is unused code.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        cases!(@ memory: $($case),+);
+        cases!(@ sqlite: $($case),+);
+        cases!(@ remote_memory: $($case),+);
+        cases!(@ remote_sqlite: $($case),+);
+    };
+    (@ $backend:ident: $($case:ident),+) => {
+        mod $backend {
+            $(
+                #[test]
+                fn $case() {
+                    let fixture = ::testkit::Fixture::$backend();
+                    $crate::conformance::play(fixture, stringify!($case), super::$case);
+                }
+            )+
+        }
+    };
+}
+
+mod attempts;
+mod chaining;
+mod concurrency;
+mod data;
+mod decisions;
+mod defects;
+mod events;
+mod limits;
+mod namespaces;
+mod ready;
+mod scheduler;
+mod specs;
+mod status;
+mod summary;
+mod units;
+mod workers;
+
+/// Plays one case in a namespace of its own.
+fn play(fixture: Fixture, case: &str, script: fn(&World)) {
+    script(&World::new(Arc::new(fixture), case));
+}
+
+/// Every numbered line of the list has a case, and every file is part of the suite.
+#[test]
+fn the_list_is_covered() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main/conformance");
+    let mut sources = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(
+            stem == "mod" || include_str!("mod.rs").contains(&format!("mod {stem};")),
+            "{stem}"
+        );
+        sources.push_str(&std::fs::read_to_string(path).unwrap());
+    }
+    let lines = (1..=60).chain(71..=91).chain(142..=146);
+    let covered = |line: &u32| sources.contains(&format!("\n/// {line}. "));
+    assert_eq!(lines.filter(|line| !covered(line)).collect::<Vec<u32>>(), [0; 0]);
+}

@@ -1,0 +1,8 @@
+//! Everything that the queue promises, tried on every backend.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod cost;
+#[cfg(test)]
+mod oracle;
