@@ -40,10 +40,11 @@ impl Options {
 /// Runs everything, whatever fails on the way, and tells whether all of it passed.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let options = Options::parse(args)?;
+    println!("the first run compiles everything, which takes some minutes");
     let tools = timed("tools", || tools::ensure().map(|()| (true, String::new())))?;
     let checks = [
         tools,
-        program("fmt", &mut cargo(&["fmt", "--all", "--check"]))?,
+        program("fmt", &mut cargo(&["fmt", "--all", "--", "--check", "-l"]))?,
         timed("tidy", || Ok((tidy::run()?, String::new())))?,
         clippy()?,
     ];
@@ -63,7 +64,7 @@ fn nextest(options: &Options) -> Result<(Outcome, Counts)> {
         command.args([filter.as_str(), "--no-tests", "pass"]);
     }
     if let Some(kills) = options.kills {
-        command.env(KILLS, kills.to_string());
+        command.env(KILLS, kills.to_string()).args(["--profile", "long"]);
     }
     let outcome = program("tests", &mut command)?;
     let counts = Counts::of_nextest(&outcome.output);

@@ -13,6 +13,7 @@ use model::{
     Reply, Result, Revision, Time, Write, limits,
 };
 use queue::Due;
+use sha2::{Digest as _, Sha256};
 use store::Store;
 use tokio::sync::Notify;
 
@@ -54,8 +55,11 @@ impl Shared {
         Time(self.next_due.load(Ordering::Acquire))
     }
 
+    /// Gives the seed of a write; neighbours share no stretch of what they draw.
     fn next_seed(&self) -> u64 {
-        self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+        let count = self.seed.fetch_add(1, Ordering::Relaxed);
+        let digest = Sha256::digest(count.to_le_bytes());
+        digest.first_chunk().map_or(count, |bytes| u64::from_le_bytes(*bytes))
     }
 }
 

@@ -81,9 +81,12 @@ impl WriteJob {
             }
             replies.push(reply);
         }
+        // A namespace that is not there has no history under which an answer could be kept.
+        let nowhere = work.is_new() && work.events.is_empty();
         let closed = work.close()?;
         let committed = Committed { revision: closed.revision, replies, events: closed.events };
         if let Some((id, digest)) = digest
+            && !nowhere
             && (self.keep == Keep::Always || has_attempts(&committed))
         {
             request::keep(tx, history, id, &digest, now, &committed)?;

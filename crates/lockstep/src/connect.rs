@@ -65,7 +65,7 @@ pub(crate) async fn pages<K: Clone, T>(
         items.extend(page);
         after = items.last().map(&key);
         if !full {
-            return Ok((items, after));
+            return Ok((items, None));
         }
         if limit > 0 && items.len() >= limit as usize {
             return Ok((items, after));

@@ -4,6 +4,8 @@ use std::{fmt, io, process::ExitCode};
 
 use model::Error;
 
+use crate::output::say;
+
 /// A failure of the program itself, with what to do about it.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -51,7 +53,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // A reader that went away needs no message.
     let _printed = error.print();
     if error.use_stderr() {
-        eprintln!("code: usage");
+        say("code: usage");
         return ExitCode::from(2);
     }
     ExitCode::SUCCESS
@@ -64,11 +66,11 @@ pub(crate) fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let told = told(&error);
-            eprintln!("error: {}", crate::output::printable(&format!("{error:#}")));
+            say(&format!("error: {error:#}"));
             if !told.hint.is_empty() {
-                eprintln!("hint: {}", told.hint);
+                say(&format!("hint: {}", told.hint));
             }
-            eprintln!("code: {}", told.code);
+            say(&format!("code: {}", told.code));
             ExitCode::from(told.exit)
         }
     }
@@ -110,7 +112,7 @@ fn hint_of(error: &Error) -> String {
 fn exit_of(error: &Error) -> u8 {
     match error.code().status {
         400 | 413 => 2,
-        404 | 410 => 1,
+        404 | 410 => 3,
         409 => 4,
         503 | 507 => 5,
         401 | 403 => 6,

@@ -30,7 +30,7 @@ impl Output {
     /// Writes a note for people on standard error.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", text.as_ref());
+            say(text.as_ref());
         }
     }
 
@@ -52,7 +52,7 @@ impl Output {
         if !io::stdin().is_terminal() {
             return Err(refused().into());
         }
-        eprint!("{what}? [y/N] ");
+        say(&format!("{what}? Type y to go on."));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         match answer.trim() {
@@ -68,6 +68,11 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<()> {
     stdout.write_all(bytes)?;
     stdout.flush()?;
     Ok(())
+}
+
+/// Writes a line to standard error; if nobody reads that any more, there is nobody to tell.
+pub(crate) fn say(text: &str) {
+    let _unread = writeln!(io::stderr(), "{}", printable(text));
 }
 
 /// Lays out rows under their heads; cells after a number's head are kept to the right.
@@ -102,7 +107,7 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 /// Replaces control characters, so that names cannot drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let safe = |c: char| c == '\n' || !c.is_control();
-    text.chars().map(|c| if safe(c) { c } else { c }).collect()
+    text.chars().map(|c| if safe(c) { c } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub(crate) fn unit(unit: &Unit) -> Value {
         "spec": unit.spec.as_str(),
         "id": unit.id,
         "status": unit.status,
-        "prio": unit.meta.priority,
+        "priority": unit.meta.priority,
         "not_before": unit.meta.not_before,
         "attempts": unit.attempts,
         "created": unit.created,

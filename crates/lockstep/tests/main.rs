@@ -8,6 +8,7 @@ mod demo;
 mod records;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
 mod rigs;
 #[cfg(test)]
 mod serve;

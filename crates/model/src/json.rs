@@ -15,6 +15,7 @@ pub fn data_from_json(value: &Value) -> Result<Data> {
         Value::Object(object) if object.is_empty() => Ok(Data::default()),
         Value::Object(object) => {
             let mut keys = 0;
+            check_keys(object, &mut keys)?;
             let mut dict = Dict::new();
             for (key, value) in object {
                 dict.insert(key.clone(), convert(value, 1, &mut keys)?);
@@ -55,16 +56,27 @@ fn convert(value: &Value, depth: usize, keys: &mut usize) -> Result<Datum> {
             items.iter().map(|item| convert(item, depth + 1, keys)).collect::<Result<_>>()?,
         ),
         Value::Object(object) => {
-            *keys += object.len();
-            if *keys > limits::KEYS_MAX {
-                return Err(Error::too_large("JSON keys", *keys, limits::KEYS_MAX));
-            }
+            check_keys(object, keys)?;
             let pair = |(key, value): (&String, &Value), keys: &mut usize| {
                 Ok((Datum::Text(key.clone()), convert(value, depth + 1, keys)?))
             };
             Datum::Map(object.iter().map(|entry| pair(entry, keys)).collect::<Result<_>>()?)
         }
     })
+}
+
+/// Counts keys and measures them: whatever is taken here must also be taken as CBOR later.
+fn check_keys(object: &Map<String, Value>, keys: &mut usize) -> Result<()> {
+    *keys += object.len();
+    if *keys > limits::KEYS_MAX {
+        return Err(Error::too_large("JSON keys", *keys, limits::KEYS_MAX));
+    }
+    match object.keys().map(String::len).max() {
+        Some(size) if size > limits::STRING_BYTES_MAX => {
+            Err(Error::too_large("key in bytes", size, limits::STRING_BYTES_MAX))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn number_from_json(number: &Number) -> Datum {
@@ -146,5 +158,15 @@ mod tests {
             value = json!([value]);
         }
         assert!(matches!(data_from_json(&json!({"a": value})), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn many_and_long_keys_are_refused() {
+        let many: Map<_, _> = (0..=limits::KEYS_MAX).map(|n| (n.to_string(), json!(1))).collect();
+        let long = json!({"k".repeat(limits::STRING_BYTES_MAX + 1): 1});
+        for object in [Value::Object(many), long] {
+            assert!(matches!(data_from_json(&json!({"a": object})), Err(Error::TooLarge { .. })));
+            assert!(matches!(data_from_json(&object), Err(Error::TooLarge { .. })));
+        }
     }
 }

@@ -26,13 +26,18 @@ pub(crate) fn claim(work: &mut Work<'_>, claim: &Claim) -> Result<Reply> {
         return Err(Error::too_large("units in one claim", count, limits::BATCH_MAX));
     }
     let worker = worker::find_or_create(work, &claim.worker)?;
+    let mut spent = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let mut able = work.all_specs()?;
-        able.retain(|spec| spec.is_able(claim, work.now));
+        able.retain(|spec| spec.is_able(claim, work.now) && !spent.contains(&spec.id));
         let candidates: Vec<_> = able.iter().map(SpecRow::candidate).collect();
         let draw = work.draw();
         let chosen = choose(&candidates, draw).map(|position| able.swap_remove(position));
         let Some(spec) = chosen else { break };
+        if spec.counts.available == 0 {
+            // Making up a unit again at the same time would only try the same one again.
+            spent.push(spec.id);
+        }
         let attempts = take(work, spec, claim, &worker, work.now.plus(lifetime))?;
         if !attempts.is_empty() {
             return Ok(Reply::Attempts(attempts));

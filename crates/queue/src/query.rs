@@ -244,37 +244,58 @@ impl Reader<'_> {
     }
 
     fn attempts(&mut self, of: &AttemptsOf, page: &Page<Id>) -> Result<Vec<Attempt>> {
-        let after = page.after.map(Value::id);
-        let (live, limit) = (Value::id(self.live), page_size(page.limit));
-        let of_worker = |id: Id| Range::prefix([live.clone(), Value::id(id)]).after(after.clone());
-        let rows = match of {
+        let limit = page_size(page.limit);
+        match of {
             AttemptsOf::Unit(unit) => {
                 let (_, unit) = self.unit_row(unit)?;
-                let range = of_worker(unit.id);
+                let range = Range::prefix([Value::id(self.live), Value::id(unit.id)])
+                    .after(page.after.map(Value::id));
                 let rows: Vec<AttemptRow> = self.tx.find(PRIMARY, &range, limit)?;
-                return Ok(rows.iter().map(|row| view(row, &unit)).collect());
+                Ok(rows.iter().map(|row| view(row, &unit)).collect())
             }
             AttemptsOf::WorkerActive(name) => {
-                let id = self.worker_row(name)?.id;
-                self.tx.find(tables::ATTEMPT_BUSY, &of_worker(id), limit)?
+                let worker = self.worker_row(name)?;
+                self.worker_attempts(tables::ATTEMPT_BUSY, worker.id, page.after, limit)
             }
             AttemptsOf::WorkerAll(name) => {
-                let id = self.worker_row(name)?.id;
-                self.tx.find(tables::ATTEMPT_WORKER, &of_worker(id), limit)?
+                let worker = self.worker_row(name)?;
+                self.worker_attempts(tables::ATTEMPT_WORKER, worker.id, page.after, limit)
             }
             AttemptsOf::WorkerChildren(name) => {
-                let id = self.worker_row(name)?.id;
-                let mut rows: Vec<AttemptRow> = Vec::new();
-                for child in self.children(id)? {
-                    let busy = self.tx.find(tables::ATTEMPT_BUSY, &of_worker(child.id), limit)?;
-                    rows.extend(busy);
+                let worker = self.worker_row(name)?;
+                let mut shown = Vec::new();
+                for child in self.children(worker.id)? {
+                    let index = tables::ATTEMPT_BUSY;
+                    shown.extend(self.worker_attempts(index, child.id, page.after, limit)?);
                 }
-                rows.sort_unstable_by_key(|row| row.id);
-                rows.truncate(limit as usize);
-                rows
+                shown.sort_unstable_by_key(|attempt| attempt.id);
+                shown.truncate(limit as usize);
+                Ok(shown)
             }
-        };
-        self.show_attempts(rows)
+        }
+    }
+
+    /// Fills a page from an index by worker; what belonged to a destroyed spec is passed over.
+    fn worker_attempts(
+        &mut self,
+        index: usize,
+        worker: Id,
+        mut after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Attempt>> {
+        let mut shown = Vec::new();
+        loop {
+            let range = Range::prefix([Value::id(self.live), Value::id(worker)])
+                .after(after.map(Value::id));
+            let rows: Vec<AttemptRow> = self.tx.find(index, &range, limit)?;
+            after = rows.last().map(|row| row.id);
+            let ended = rows.len() < limit as usize;
+            shown.extend(self.show_attempts(rows)?);
+            if ended || shown.len() >= limit as usize {
+                shown.truncate(limit as usize);
+                return Ok(shown);
+            }
+        }
     }
 
     /// Shows attempts of several units; what belonged to a destroyed spec is passed over.

@@ -85,7 +85,7 @@ impl<'t> Work<'t> {
     }
 
     /// Tells whether the namespace did not exist before this write.
-    pub(crate) fn is_new(&self) -> bool {
+    pub fn is_new(&self) -> bool {
         self.created.is_some()
     }
 

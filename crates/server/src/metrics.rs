@@ -124,11 +124,9 @@ fn units(text: &mut String, name: &str, help: &str, spec_label: &str, rows: &[Su
     let _infallible = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
     for row in rows {
         let (namespace, spec) = (label(row.namespace.as_str()), label(row.spec.as_str()));
+        let labels = format!("namespace=\"{namespace}\",{spec_label}=\"{spec}\"");
         let (status, count) = (row.status.as_str(), row.count);
-        let _infallible = writeln!(
-            text,
-            "{name}{{namespace=\"{namespace}\",{spec_label}=\"{spec}\",status=\"{status}\"}} {count}"
-        );
+        let _infallible = writeln!(text, "{name}{{{labels},status=\"{status}\"}} {count}");
     }
 }
 

@@ -150,7 +150,10 @@ fn parameter(parameter: &Parameter) -> Value {
 }
 
 fn shared_parameters() -> Value {
-    let header = |name: &str, says: &str, schema: Value| json!({"name": name, "in": "header", "description": says, "schema": schema});
+    let header = |name: &str, says: &str, schema: Value| {
+        let place = "header";
+        json!({"name": name, "in": place, "description": says, "schema": schema})
+    };
     json!({
         "IdempotencyKey": header(
             "Idempotency-Key",

@@ -51,6 +51,7 @@ mod tests {
     fn dots_do_not_climb() {
         let name = Namespace::new("..").unwrap();
         assert_eq!(namespace(&name), "/namespace/-Li4");
+        assert_eq!(namespace(&Namespace::new(".").unwrap()), "/namespace/-Lg");
         let spec = SpecName::new("a b").unwrap();
         assert_eq!(self::spec(&name, &spec), "/namespace/-Li4/work_spec/-YSBi");
     }

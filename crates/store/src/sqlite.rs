@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite database, one thread that writes, and some that read.
 
+mod checkpoint;
 mod disk;
 mod failure;
 mod inbox;
@@ -7,6 +8,7 @@ mod migrate;
 mod open;
 mod overlay;
 mod reader;
+mod texts;
 mod writer;
 
 use std::path::Path;
@@ -17,6 +19,7 @@ use model::{Error, Result};
 
 use crate::layout::{Layout, layouts};
 use crate::{Job, Store};
+use checkpoint::{Checkpointer, Log};
 use disk::Disk;
 use inbox::Inbox;
 use overlay::Overlay;
@@ -32,11 +35,13 @@ pub struct SqliteOptions {
     pub cache_kib: u32,
     /// Jobs that may wait, to write and to read each.
     pub jobs_max: usize,
+    /// MiB that the database may have; what would need more is refused as on a full disk.
+    pub size_mib_max: Option<u32>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 2, cache_kib: 32 << 10, jobs_max: 8_192 }
+        Self { readers: 2, cache_kib: 32 << 10, jobs_max: 8_192, size_mib_max: None }
     }
 }
 
@@ -62,7 +67,7 @@ impl Sqlite {
         let path = path.as_ref();
         open::check_library()?;
         let lock = open::lock(path)?;
-        let mut connection = open::writing(path, options.cache_kib)?;
+        let mut connection = open::writing(path, &options)?;
         migrate::migrate(&mut connection, path)?;
         let layouts: Arc<[Layout]> = layouts().into();
         let indexes = layouts.iter().map(|layout| open::indexes(&connection, layout));
@@ -73,6 +78,8 @@ impl Sqlite {
             disk: Disk::new(connection, &layouts),
             layouts: Arc::clone(&layouts),
             inbox: Arc::clone(&writes.inbox),
+            checkpointer: Checkpointer::start(open::writing(path, &options)?)?,
+            log: Log::default(),
             lock,
         };
         for number in 1..=options.readers.max(1) {

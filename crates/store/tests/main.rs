@@ -1,6 +1,8 @@
 //! The store's tests: one suite for every store, and what only one of them has.
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod sqlite;

@@ -1,7 +1,8 @@
 //! What tests stand on: a clock that stands still, every backend behind one fixture, a small
 //! language for scripts, and a naive model of the queue that shares no code with the rules.
 //!
-//! The conformance suite is in `tests/main/conformance`; each of its cases runs on every [`Fixture`].
+//! The conformance suite is in `tests/main/conformance`; each of its cases runs on every
+//! [`Fixture`].
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a script fails by panicking")]
 

@@ -30,7 +30,7 @@ namespace=${LOCKSTEP_NAMESPACE:-}
 worker=${LOCKSTEP_WORKER:-shell-$(uname -n)-$$}
 token=${LOCKSTEP_TOKEN:-}
 spec=scan
-units=-1    # How many more units to do; less than zero is no limit.
+units=-1 # How many more units to do; less than zero is no limit.
 wait_ms=2000 # A signal is noticed between two requests, so this is kept short.
 lease_ns=60000000000
 
@@ -69,15 +69,18 @@ quote() { printf %s "$1" | sed -e 's/[\\"]/\\&/g'; }
 text_of() { printf '%s\n' "$answer" | sed -nE 's/.*"'"$1"'":"(([^"\\]|\\.)*)".*/\1/p'; }
 number_of() { printf '%s\n' "$answer" | sed -nE 's/.*"'"$1"'":([0-9]+)[,}].*/\1/p'; }
 
-# Posts a body until the server answers. The key makes sure that a repeated request counts once.
+# Posts a body until the server answers. The key makes sure that a repeated request counts once;
+# the access token comes by a file, because others can see a program's arguments.
 post() {
     round=$((round + 1))
     while :; do
         answer=$(printf %s "$1" | curl --silent --show-error --max-time 60 \
             --header 'Content-Type: application/json' --header 'Accept: application/json' \
             --header "Idempotency-Key: $session-$round" \
-            ${token:+--header "Authorization: Bearer $token"} \
-            --write-out '\n%{http_code}' --data-binary @- "$work_url") || answer="$answer
+            --header @/dev/fd/3 --write-out '\n%{http_code}' --data-binary @- "$work_url" 3<<END
+${token:+Authorization: Bearer $token}
+END
+        ) || answer="$answer
 000"
         status=${answer##*
 }

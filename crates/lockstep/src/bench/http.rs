@@ -23,6 +23,11 @@ pub(super) use steps::Place;
 /// What the figures stand under.
 pub(super) const PART: &str = "over HTTP, SQLite store";
 
+const ADD: &str = "add";
+const PAIR: &str = "claim + finish";
+const NEXT: &str = "finish and claim next";
+const RANDOM: &str = "add by 1000, random names";
+
 /// Units a second that the server is not expected to exceed, so that the queue does not run dry.
 const ONE_MAX: u64 = 40_000;
 const MANY_MAX: u64 = 200_000;
@@ -37,6 +42,18 @@ pub(super) struct Floors<'a> {
     pub(super) raw: &'a [Figure],
     /// F.
     pub(super) sync: &'a Figure,
+}
+
+/// Tells whether any of it is asked for.
+pub(super) fn is_wanted(plan: &Plan) -> bool {
+    let batches = || BATCHES.into_iter().map(|(batch, _)| batch);
+    let names = [ADD, PAIR, NEXT].into_iter().flat_map(|what| batches().map(move |b| by(what, b)));
+    let wants = |what: &str| AT_ONCE.into_iter().any(|n| plan.wants(PART, what, Some(n)));
+    names.into_iter().any(|what| wants(&what)) || wants(RANDOM) || latency::is_wanted(plan)
+}
+
+fn by(what: &str, batch: usize) -> String {
+    format!("{what} by {batch}")
 }
 
 /// Measures throughput, and then latency on the idle server.
@@ -60,6 +77,16 @@ struct Bench<'a> {
     figures: Vec<Figure>,
 }
 
+/// One thing to measure.
+struct Task {
+    what: String,
+    at_once: &'static [usize],
+    batch: usize,
+    bound: Bound,
+    /// Units that clients take in a second, at most; 0 for those who take none.
+    most: u64,
+}
+
 /// What bounds a figure.
 #[derive(Clone, Copy)]
 enum Bound {
@@ -73,47 +100,43 @@ impl Bench<'_> {
     fn throughput(&mut self, address: SocketAddr) -> Result<()> {
         let place = self.runtime.block_on(Place::make(address, "ordered", Order::Ordered))?;
         for (batch, _) in BATCHES {
-            let what = format!("add by {batch}");
-            self.each(&what, &AT_ONCE, add_bound(batch), &place, 0, async |_| {
-                place.adder(batch).await
-            })?;
+            let (what, bound) = (by(ADD, batch), add_bound(batch));
+            let task = Task { what, at_once: &AT_ONCE, batch, bound, most: 0 };
+            self.each(&place, &task, async |_| place.adder(batch).await)?;
         }
         for (batch, most) in BATCHES {
-            let what = format!("claim + finish by {batch}");
-            self.each(&what, &AT_ONCE, work_bound(batch, 2), &place, most, async |number| {
-                place.worker(number, batch).await
-            })?;
+            let (what, bound) = (by(PAIR, batch), work_bound(batch, 2));
+            let task = Task { what, at_once: &AT_ONCE, batch, bound, most };
+            self.each(&place, &task, async |number| place.worker(number, batch).await)?;
         }
         for (batch, most) in BATCHES {
-            let what = format!("finish and claim next by {batch}");
-            self.each(&what, &AT_ONCE, work_bound(batch, 1), &place, most, async |number| {
-                place.busy_worker(number, batch).await
-            })?;
+            let (what, bound) = (by(NEXT, batch), work_bound(batch, 1));
+            let task = Task { what, at_once: &AT_ONCE, batch, bound, most };
+            self.each(&place, &task, async |number| place.busy_worker(number, batch).await)?;
         }
         // Rows only fall on pages at random once there are many pages.
         let place = self.runtime.block_on(Place::make(address, "random", Order::Random))?;
-        let bound = Bound::Rows(raw::ADD_RANDOM);
-        self.each("add by 1000, random names", &[8], bound, &place, MANY_MAX, async |_| {
-            place.adder(1_000).await
-        })
+        let (what, bound) = (RANDOM.to_owned(), Bound::Rows(raw::ADD_RANDOM));
+        let task = Task { what, at_once: &[8], batch: 1_000, bound, most: MANY_MAX };
+        self.each(&place, &task, async |_| place.adder(1_000).await)
     }
 
-    /// Measures one thing with few and with many clients, who take up to so many units a second.
+    /// Measures one thing with few and with many clients.
     fn each<S: Step>(
         &mut self,
-        what: &str,
-        numbers: &[usize],
-        bound: Bound,
         place: &Place,
-        most: u64,
+        task: &Task,
         caller: impl AsyncFn(usize) -> Result<S>,
     ) -> Result<()> {
-        for at_once in numbers.iter().copied() {
+        let Task { what, batch, bound, most, .. } = task;
+        for at_once in task.at_once.iter().copied() {
             if !self.plan.wants(PART, what, Some(at_once)) {
                 continue;
             }
             let load = self.runtime.block_on(async {
-                place.fill(self.plan.units_for(most)).await?;
+                if *most > 0 {
+                    place.fill(self.plan.units_for(*most, at_once, *batch)).await?;
+                }
                 let mut callers = Vec::with_capacity(at_once);
                 for number in 0..at_once {
                     callers.push(caller(number).await?);
@@ -124,7 +147,7 @@ impl Bench<'_> {
             self.figures.push(match bound {
                 Bound::Rows(what) => figure.bounded("S", raw::of(self.floors.raw, what)),
                 Bound::Requests(count) => {
-                    let requests = load.steps_per_second() * f64::from(count);
+                    let requests = load.steps_per_second() * f64::from(*count);
                     figure.bounded_by("E", requests, echo::at(self.floors.echo, at_once))
                 }
             });

@@ -61,6 +61,15 @@ struct Bench<'a> {
     figures: Vec<Figure>,
 }
 
+/// One thing to measure.
+struct Task {
+    what: String,
+    batch: usize,
+    floor: &'static str,
+    /// Units that callers take in a second, at most; 0 for those who take none.
+    most: u64,
+}
+
 impl<'a> Bench<'a> {
     fn new(
         part: &'static str,
@@ -77,36 +86,37 @@ impl<'a> Bench<'a> {
 
     fn measure(mut self) -> Result<Vec<Figure>> {
         let queue = self.queue.clone();
-        let adds = [(1, raw::ADD_ONE), (100, raw::ADD_ORDERED), (1_000, raw::ADD_ORDERED)];
-        for (batch, floor) in adds {
-            self.each(&format!("add by {batch}"), floor, 0, |_| queue.adder(batch))?;
+        for batch in [1, 100, 1_000] {
+            let floor = if batch == 1 { raw::ADD_ONE } else { raw::ADD_ORDERED };
+            let task = Task { what: format!("add by {batch}"), batch, floor, most: 0 };
+            self.each(&task, |_| queue.adder(batch))?;
         }
         let works = [(1, raw::WORK_ONE, self.most.one), (100, raw::WORK_MANY, self.most.many)];
         for (batch, floor, most) in works {
             let what = format!("claim + finish by {batch}");
-            self.each(&what, floor, most, |number| queue.worker(number, batch))?;
+            let task = Task { what, batch, floor, most };
+            self.each(&task, |number| queue.worker(number, batch))?;
         }
         for (batch, floor, most) in works {
             let what = format!("finish and claim next by {batch}");
-            self.each(&what, floor, most, |number| queue.busy_worker(number, batch))?;
+            let task = Task { what, batch, floor, most };
+            self.each(&task, |number| queue.busy_worker(number, batch))?;
         }
         self.runtime.shutdown_background();
         Ok(self.figures)
     }
 
-    /// Measures one thing with few and with many callers, who take up to so many units a second.
-    fn each<S: Step>(
-        &mut self,
-        what: &str,
-        floor: &str,
-        most: u64,
-        caller: impl Fn(usize) -> Result<S>,
-    ) -> Result<()> {
+    /// Measures one thing with few and with many callers.
+    fn each<S: Step>(&mut self, task: &Task, caller: impl Fn(usize) -> Result<S>) -> Result<()> {
+        let Task { what, batch, floor, most } = task;
         for at_once in AT_ONCE {
             if !self.plan.wants(self.part, what, Some(at_once)) {
                 continue;
             }
-            self.runtime.block_on(self.queue.fill(self.plan.units_for(most)))?;
+            if *most > 0 {
+                let units = self.plan.units_for(*most, at_once, *batch);
+                self.runtime.block_on(self.queue.fill(units))?;
+            }
             let callers = (0..at_once).map(&caller).collect::<Result<_>>()?;
             let load = self.runtime.block_on(drive(callers, self.plan.window))?;
             let figure = Figure::of_load(self.part, what, at_once, &load);

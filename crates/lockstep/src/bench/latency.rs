@@ -29,6 +29,11 @@ const WAIT_MS: u64 = 10_000;
 /// Pause after which the server surely has the worker's claim, and is idle again.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Tells whether any of it is asked for.
+pub(super) fn is_wanted(plan: &Plan) -> bool {
+    [WAITED, BESIDE].into_iter().any(|what| plan.wants(PART, what, None))
+}
+
 /// Measures milliseconds: the value is the 99th percentile.
 pub(super) fn measure(
     plan: &Plan,

@@ -58,13 +58,40 @@ pub(crate) fn run(plan: &Plan, folder: &Path, out: Output) -> Result<Report> {
 fn one_run(plan: &Plan, folder: &Path, note: impl Fn(&str)) -> Result<Vec<Figure>> {
     note("floors");
     let sync = disk::measure(folder)?;
-    let echo = echo::measure(plan)?;
-    let raw = raw::measure(plan, folder)?;
-    note("in process, memory store");
+    let echo = echo::measure(&plan.for_floors())?;
+    let raw = raw::measure(&plan.for_floors(), folder)?;
+    note(inside::MEMORY);
     let memory = inside::memory(plan)?;
-    note("in process, SQLite store");
+    note(inside::SQLITE);
     let sqlite = inside::sqlite(plan, folder, &raw)?;
-    note("over HTTP, SQLite store");
-    let http = http::measure(plan, folder, &http::Floors { echo: &echo, raw: &raw, sync: &sync })?;
+    let floors = http::Floors { echo: &echo, raw: &raw, sync: &sync };
+    let http = if http::is_wanted(plan) {
+        note(http::PART);
+        http::measure(plan, folder, &floors)?
+    } else {
+        Vec::new()
+    };
     Ok([vec![sync], echo, raw, memory, sqlite, http].into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_measured() {
+        let only = Some("memory store: add by 1, 8 at once".to_owned());
+        let window = std::time::Duration::from_millis(5);
+        let plan = Plan { runs: 2, window, only, ..Plan::QUICK };
+        let folder = tempfile::tempdir().unwrap();
+        let report = run(&plan, folder.path(), Output { json: false, quiet: true }).unwrap();
+        let json = report.to_json();
+        let figures = json["figures"].as_array().unwrap();
+        let parts: Vec<_> = figures.iter().filter(|figure| figure["part"] != "floors").collect();
+        let [figure] = &parts[..] else { panic!("{parts:?}") };
+        assert_eq!((&figure["what"], &figure["at_once"]), (&"add by 1".into(), &8.into()));
+        assert!(figures.iter().all(|figure| figure["value"].as_f64().unwrap() > 0.0), "{json:#}");
+        assert_eq!(json["targets"].as_array().unwrap().len(), 0);
+        assert!(report.to_text().contains("E: bare HTTP echo"));
+    }
 }

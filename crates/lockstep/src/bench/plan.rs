@@ -41,9 +41,15 @@ impl Plan {
         })
     }
 
-    /// Gives how many units a measurement may use up at some rate.
-    pub(super) fn units_for(&self, per_second: u64) -> u64 {
-        per_second * self.window.as_millis() as u64 / 1_000
+    /// Gives the plan for floors: everything, and no longer than usual.
+    pub(super) fn for_floors(&self) -> Self {
+        Self { only: None, window: self.window.min(Self::FULL.window), ..self.clone() }
+    }
+
+    /// Gives how many units must be ready for callers who take batches, at most so many units a
+    /// second: for the step that does not count, the window, and the step that outlasts it.
+    pub(super) fn units_for(&self, per_second: u64, at_once: usize, batch: usize) -> u64 {
+        per_second * self.window.as_millis() as u64 / 1_000 + 2 * (at_once * batch) as u64
     }
 
     /// Tells whether a figure is asked for.

@@ -60,7 +60,7 @@ impl Bench<'_> {
         let names = Arc::new(Names::new(order));
         // Rows only fall on pages at random once there are many pages.
         if order == Order::Random {
-            self.fill(&raw, &names, self.plan.units_for(200_000))?;
+            self.fill(&raw, &names, self.plan.units_for(200_000, at_once, batch))?;
         }
         let caller = |_| Adder { raw: Arc::clone(&raw), names: Arc::clone(&names), batch };
         let load = drive((0..at_once).map(caller).collect(), self.plan.window);
@@ -70,7 +70,8 @@ impl Bench<'_> {
     fn work(&self, what: &str, batch: usize, per_second: u64) -> Result<Figure> {
         let folder = tempfile::tempdir_in(self.folder)?;
         let raw = Arc::new(Raw::open(folder.path())?);
-        self.fill(&raw, &Names::new(Order::Ordered), self.plan.units_for(per_second))?;
+        let units = self.plan.units_for(per_second, CALLERS, batch);
+        self.fill(&raw, &Names::new(Order::Ordered), units)?;
         let callers = (0..CALLERS).map(|_| Worker { raw: Arc::clone(&raw), batch }).collect();
         let load = self.runtime.block_on(drive(callers, self.plan.window))?;
         Ok(figure(what, CALLERS, &load))

@@ -19,7 +19,7 @@ pub(crate) struct Report {
 impl Report {
     /// Says it as JSON.
     pub(crate) fn to_json(&self) -> Value {
-        let verdicts = judge(&self.figures, self.plan.units);
+        let verdicts = judge(&self.figures, &self.plan);
         json!({
             "machine": self.machine,
             "plan": self.plan.to_json(),
@@ -41,12 +41,14 @@ impl Report {
             let rows: Vec<_> = part.iter().map(cells).collect();
             text.push_str(&format!("\n{title}\n{}", table(&heads, &rows)));
         }
-        let verdicts = judge(&self.figures, self.plan.units);
+        let verdicts = judge(&self.figures, &self.plan);
         let heads = ["what", "figure", "unit", "floor", "ratio", "target", "met"];
         let rows: Vec<_> = verdicts.iter().map(Verdict::cells).collect();
         let met = verdicts.iter().filter(|verdict| verdict.is_met() == Some(true)).count();
-        text.push_str(&format!("\ntargets\n{}", table(&heads, &rows)));
-        text.push_str(&format!("{met} of {} targets are met\n", verdicts.len()));
+        if !verdicts.is_empty() {
+            text.push_str(&format!("\ntargets\n{}", table(&heads, &rows)));
+            text.push_str(&format!("{met} of {} targets are met\n", verdicts.len()));
+        }
         text
     }
 }

@@ -6,7 +6,7 @@ use super::{
     depth,
     figure::Figure,
     http, inside, latency,
-    plan::line,
+    plan::{Plan, line},
     report::{amount, grouped},
     size,
 };
@@ -74,8 +74,8 @@ pub(super) struct Verdict<'a> {
     aim: Aim,
 }
 
-/// Compares figures with their targets.
-pub(super) fn judge(figures: &[Figure], units: u64) -> Vec<Verdict<'_>> {
+/// Compares figures with their targets, as far as these were asked for.
+pub(super) fn judge<'a>(figures: &'a [Figure], plan: &Plan) -> Vec<Verdict<'a>> {
     let judge = |target: Target| {
         let Target { part, what, at_once, aim } = target;
         let figure = figures
@@ -83,7 +83,8 @@ pub(super) fn judge(figures: &[Figure], units: u64) -> Vec<Verdict<'_>> {
             .find(|figure| figure.part == part && figure.what == what && figure.at_once == at_once);
         Verdict { figure, part, what, at_once, aim }
     };
-    targets(units).into_iter().map(judge).collect()
+    let asked = |target: &Target| plan.wants(target.part, &target.what, target.at_once);
+    targets(plan.units).into_iter().filter(asked).map(judge).collect()
 }
 
 impl Verdict<'_> {
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let verdicts = judge(&[], 1_000_000);
+        let verdicts = judge(&[], &Plan::FULL);
         assert!(verdicts.iter().all(|verdict| verdict.is_met().is_none()));
         assert!(
             verdicts.iter().all(|verdict| verdict.cells().contains(&"not measured".to_owned()))

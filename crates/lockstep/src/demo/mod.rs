@@ -121,7 +121,8 @@ async fn process(
     let lockstep = Lockstep::new(Arc::new(remote), Namespace::empty());
     load_flow(&lockstep).await?;
     // The others rest a little after each unit, so that all of them get some.
-    let rest = Duration::from_millis(20).min(Duration::from_secs(6) / walk.files.len() as u32);
+    let files = u32::try_from(walk.files.len()).unwrap_or(u32::MAX);
+    let rest = Duration::from_millis(20).min(Duration::from_secs(6) / files);
     crew.start_rust(VICTIM, VICTIM_LEASE, Duration::from_millis(300), 4)?;
     add_units(&lockstep, &walk.files).await?;
     out.note(format!("added {} units to stage scan, one for each file", walk.files.len()));

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    output::{Output, printable, table},
+    output::{Output, printable, say, table},
 };
 
 const STAGES: [&str; 2] = ["scan", "report"];
@@ -179,7 +179,7 @@ impl Report {
             return Ok(());
         }
         for difference in self.differences.iter().take(20) {
-            eprintln!("differs: {}", printable(difference));
+            say(&format!("differs: {difference}"));
         }
         let count = self.differences.len();
         let hint = "run it again with --keep and look into the kept folder";

@@ -1,15 +1,28 @@
 //! The server over a real engine in memory, spoken to byte by byte.
 
+#[cfg(test)]
 mod access;
+#[cfg(test)]
 mod additions;
+#[cfg(test)]
 mod attempts;
+#[cfg(test)]
 mod door;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod negotiation;
+#[cfg(test)]
 mod openapi;
+#[cfg(test)]
 mod operations;
+#[cfg(test)]
 mod pace;
+#[cfg(test)]
 mod resources;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod units;
+#[cfg(test)]
 mod workers;

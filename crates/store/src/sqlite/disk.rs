@@ -6,7 +6,9 @@ use model::{Error, Result};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Row, Statement, ToSql, params_from_iter};
 
+use super::checkpoint::{Log, checkpoint, log};
 use super::failure::{explained, is_fatal};
+use super::texts::{Change, Texts, first_text, scan_text};
 use crate::layout::{Fields, Layout, Order, encode_column};
 use crate::ordered::Plain;
 use crate::{Kind, Range, Table, Value};
@@ -20,27 +22,6 @@ pub(crate) struct Disk {
     /// Why nothing can be written before a restart.
     stopped: RefCell<Option<Error>>,
 }
-
-/// The statements of one table.
-struct Texts {
-    load: String,
-    insert: String,
-    /// Sets the body and some columns, at the place that is their [`Columns`].
-    updates: Vec<String>,
-    delete: String,
-}
-
-/// What has to be done to a row on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Insert,
-    /// Only what differs is set, so that no other index has to be touched.
-    Update(Columns),
-    Delete,
-}
-
-/// A set of the columns that are not in the key: a bit for each, the first is the lowest.
-pub(crate) type Columns = usize;
 
 impl Disk {
     pub(crate) fn new(connection: Connection, layouts: &[Layout]) -> Self {
@@ -56,6 +37,8 @@ impl Disk {
     /// Begins a transaction that will write.
     pub(crate) fn begin(&self) -> Result<()> {
         self.stopped.borrow().clone().map_or(Ok(()), Err)?;
+        // What failed between transactions was not part of this one.
+        self.broken.take();
         self.execute("BEGIN IMMEDIATE")
     }
 
@@ -67,6 +50,19 @@ impl Disk {
     /// Makes the transaction durable.
     pub(crate) fn commit(&self) -> Result<()> {
         self.execute("COMMIT")
+    }
+
+    /// Looks at the log.
+    pub(crate) fn log(&self) -> Log {
+        // What is only for tidiness must not fail a group that is durable.
+        self.noting(|| log(&self.connection)).unwrap_or_default()
+    }
+
+    /// Moves the log into the database, between two transactions.
+    pub(crate) fn checkpoint(&self) -> Log {
+        // A full disk is no reason to refuse what may still fit into the log, and what is one stops
+        // the next transaction.
+        self.noting(|| checkpoint(&self.connection)).unwrap_or_default()
     }
 
     /// Ends the transaction without a trace, if it is still open.
@@ -123,10 +119,7 @@ impl Disk {
         index: usize,
         order: &Order,
     ) -> Result<Option<Value>> {
-        let Some(column) = order.fields.first().and_then(|field| layout.column(*field)) else {
-            return Ok(None);
-        };
-        let text = ordered_text(column.name, layout, index, order, Vec::new()) + " LIMIT 1";
+        let Some((column, text)) = first_text(layout, index, order) else { return Ok(None) };
         self.noting(|| {
             let mut statement = self.connection.prepare_cached(&text)?;
             let mut rows = statement.query([])?;
@@ -265,100 +258,6 @@ fn bind(
         statement.raw_bind_parameter(bound, value)?;
     }
     Ok(bound)
-}
-
-impl Texts {
-    fn new(layout: &Layout) -> Self {
-        let table = layout.table;
-        let keys: Vec<&str> = table.key.iter().map(|column| column.name).collect();
-        let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-        let (table, body) = (table.name, ["body"]);
-        let matching = equal(&keys, 1, " AND ");
-        let all = [&keys[..], &columns, &body].concat();
-        let places: Vec<String> = (1..=all.len()).map(|place| format!("?{place}")).collect();
-        let update = |set: Columns| {
-            let columns = (0..).zip(&columns).filter(|(place, _)| set & (1 << place) != 0);
-            let names: Vec<&str> = columns.map(|(_, name)| *name).chain(body).collect();
-            let set = equal(&names, keys.len() + 1, ", ");
-            format!("UPDATE {table} SET {set} WHERE {matching}")
-        };
-        Self {
-            load: format!(
-                "SELECT {} FROM {table} WHERE {matching}",
-                [&columns[..], &body].concat().join(", ")
-            ),
-            insert: format!(
-                "INSERT INTO {table} ({}) VALUES ({})",
-                all.join(", "),
-                places.join(", ")
-            ),
-            updates: (0..1 << columns.len()).map(update).collect(),
-            delete: format!("DELETE FROM {table} WHERE {matching}"),
-        }
-    }
-
-    fn of(&self, change: Change) -> Option<&String> {
-        match change {
-            Change::Insert => Some(&self.insert),
-            Change::Update(columns) => self.updates.get(columns),
-            Change::Delete => Some(&self.delete),
-        }
-    }
-}
-
-impl Change {
-    fn sets(self, place: usize) -> bool {
-        match self {
-            Self::Insert => true,
-            Self::Update(columns) => columns & (1 << place) != 0,
-            Self::Delete => false,
-        }
-    }
-}
-
-fn equal(names: &[&str], first: usize, between: &str) -> String {
-    let equal = (first..).zip(names).map(|(place, name)| format!("{name} = ?{place}"));
-    equal.collect::<Vec<_>>().join(between)
-}
-
-fn scan_text(layout: &Layout, index: usize, order: &Order, range: &Range) -> String {
-    let mut names = names(layout, order);
-    let mut conditions: Vec<String> =
-        names.by_ref().take(range.prefix.len()).map(|name| format!("{name} = ?")).collect();
-    if let Some(next) = names.next() {
-        conditions.extend(range.after.as_ref().map(|_| format!("{next} > ?")));
-        conditions.extend(range.upto.as_ref().map(|_| format!("{next} <= ?")));
-    }
-    let columns = layout.table.key.iter().chain(layout.table.columns);
-    let columns: Vec<&str> = columns.map(|column| column.name).chain(["body"]).collect();
-    ordered_text(&columns.join(", "), layout, index, order, conditions) + " LIMIT ?"
-}
-
-fn ordered_text(
-    columns: &str,
-    layout: &Layout,
-    index: usize,
-    order: &Order,
-    mut conditions: Vec<String>,
-) -> String {
-    let table = layout.table.name;
-    let mut text = format!("SELECT {columns} FROM {table}");
-    if let Some(index) = layout.table.indexes.get(index) {
-        text += &format!(" INDEXED BY {}", index.name);
-        // The index holds only rows without nulls; SQLite takes it only if told so.
-        let nullable = index.fields.iter().filter(|field| **field >= layout.table.key.len());
-        let nullable = nullable.filter_map(|field| layout.column(*field));
-        conditions.extend(nullable.map(|column| format!("{} IS NOT NULL", column.name)));
-    }
-    if !conditions.is_empty() {
-        text += &format!(" WHERE {}", conditions.join(" AND "));
-    }
-    let names: Vec<&str> = names(layout, order).collect();
-    text + &format!(" ORDER BY {}", names.join(", "))
-}
-
-fn names(layout: &Layout, order: &Order) -> impl Iterator<Item = &'static str> {
-    order.fields.iter().filter_map(|field| Some(layout.column(*field)?.name))
 }
 
 /// Encodes the columns and the body that stand in a result from some place on.

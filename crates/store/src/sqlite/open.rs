@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use model::{Error, Result};
 use rusqlite::{Connection, OpenFlags};
 
+use super::SqliteOptions;
 use super::disk::each;
 use super::failure::explained;
 use crate::Kept;
@@ -15,6 +16,7 @@ use crate::ordered::Entries;
 
 /// Older libraries can damage a database while a write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+const PAGE_BYTES: u32 = 8 << 10;
 /// Milliseconds to wait for another program that writes, such as a SQL shell.
 const BUSY_MS_MAX: u32 = 5_000;
 
@@ -52,12 +54,18 @@ pub(crate) fn lock(path: &Path) -> Result<File> {
 }
 
 /// Connects to write.
-pub(crate) fn writing(path: &Path, cache_kib: u32) -> Result<Connection> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, cache_kib)
+pub(crate) fn writing(path: &Path, options: &SqliteOptions) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    connect(path, flags, options.cache_kib)
         .and_then(|connection| {
             // The page size holds for a database that is made now; WAL stays with it.
-            connection.pragma_update(None, "page_size", 8192)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            if let Some(size) = options.size_mib_max {
+                let pages = (u64::from(size) << 20) / u64::from(PAGE_BYTES);
+                connection.pragma_update(None, "max_page_count", pages.to_string())?;
+            }
             // Every commit reaches the disk before it is acknowledged.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "fullfsync", true)?;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use model::Result;
 
-use super::disk::{Change, Rows};
+use super::disk::Rows;
+use super::texts::Change;
 use crate::index::Indexes;
 use crate::layout::Layout;
 use crate::ordered::{Entries, damaged};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use model::Result;
 
+use super::checkpoint::{Checkpointer, Log};
 use super::disk::Disk;
 use super::inbox::Inbox;
 use super::overlay::Overlay;
@@ -26,6 +27,8 @@ pub(crate) struct Writer {
     pub(crate) disk: Disk,
     pub(crate) overlay: Overlay,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) checkpointer: Checkpointer,
+    pub(crate) log: Log,
     /// Keeps other processes away for as long as the thread lives.
     pub(crate) lock: File,
 }
@@ -34,14 +37,11 @@ impl Writer {
     /// Runs until the inbox is closed and empty.
     pub(crate) fn run(mut self) {
         let mut expected = 1;
-        let (mut groups, mut total) = (0, 0);
         loop {
             let mut jobs = self.inbox.gather(JOBS_MAX, expected);
             if jobs.is_empty() {
                 break;
             }
-            groups += 1;
-            total += jobs.len();
             // Those who are answered together mostly come again together, and a commit costs the
             // same for few as for many.
             expected = jobs.len().div_ceil(2);
@@ -49,8 +49,8 @@ impl Writer {
                 self.group(&mut jobs);
             }
         }
-        eprintln!("groups {groups} jobs {total} mean {}", total as f64 / f64::from(groups));
-        // The last connection to close moves the log into the database; only then may another open.
+        // The last connection to close empties the log into the database; then another may open.
+        self.checkpointer.end();
         drop(self.disk);
         drop(self.lock);
     }
@@ -76,6 +76,10 @@ impl Writer {
         jobs: &mut VecDeque<Box<dyn Job>>,
         outcomes: &mut Vec<(Box<dyn Job>, Result<()>)>,
     ) -> Result<()> {
+        self.checkpointer.check()?;
+        if self.log.is_long() {
+            self.log = self.disk.checkpoint();
+        }
         self.disk.begin()?;
         while self.overlay.changes() < CHANGES_MAX {
             let Some(mut job) = jobs.pop_front() else { break };
@@ -92,6 +96,10 @@ impl Writer {
             self.overlay.flush(layout, &mut self.disk.rows(layout))?;
         }
         self.disk.commit()?;
+        if self.overlay.changes() > 0 {
+            self.log = self.disk.log();
+            self.checkpointer.committed(self.log);
+        }
         self.overlay.commit();
         Ok(())
     }

@@ -37,8 +37,10 @@ impl Oracle {
     }
 
     /// Gives the specs that a claim may be served from.
-    pub(super) fn legal(&self, claim: &Claim) -> Vec<SpecName> {
-        let able = |(name, spec): &(&SpecName, &Spec)| self.is_able(name, spec, claim);
+    fn legal(&self, claim: &Claim, spent: &[SpecName]) -> Vec<SpecName> {
+        let able = |(name, spec): &(&SpecName, &Spec)| {
+            self.is_able(name, spec, claim) && !spent.contains(name)
+        };
         let able: Vec<_> = self.specs.iter().filter(able).collect();
         let Some(highest) = able.iter().map(|(_, spec)| spec.meta.priority).max() else {
             return Vec::new();
@@ -61,12 +63,18 @@ impl Oracle {
     pub(super) fn claim(&mut self, claim: &Claim, chosen: &mut Chosen) -> Result<Reply> {
         let lifetime = lifetime(claim.lifetime)?;
         self.know(&claim.worker);
+        // Specs that have made up a unit, which they can do once at one time.
+        let mut spent = Vec::new();
         loop {
-            let legal = self.legal(claim);
+            let legal = self.legal(claim, &spent);
             let Some(first) = legal.first() else { return Ok(Reply::Attempts(Vec::new())) };
             // What was undone again was told to nobody, so then any choice is as good.
             let (name, units) = chosen.pop().unwrap_or_else(|| (first.clone(), Vec::new()));
             assert!(legal.contains(&name), "{name} was chosen where {legal:?} are legal");
+            let found = self.specs.get(&name);
+            if found.is_some_and(|spec| self.count(spec, UnitStatus::Available) == 0) {
+                spent.push(name.clone());
+            }
             let (handed_out, attempts) = self.take(&name, claim, lifetime)?;
             assert!(units.is_empty() || units == handed_out, "{units:?} but {handed_out:?}");
             if !attempts.is_empty() {

@@ -17,7 +17,7 @@ use model::{
     Answer as Told, AttemptsOf, Backend, Namespace, Page, Query, QueueCommand, Result as Done,
     SpecName, SpecRef, UnitFilter, UnitName, UnitRef, Write, data_from_json,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::{request::Request, sample::Routes};
 use super::{
@@ -32,9 +32,11 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 const WAIT_MAX: Duration = Duration::from_millis(100);
 /// How long a claim whose caller has gone may still find something.
 const WAITED_OUT: Duration = Duration::from_secs(1);
+/// Attempts that are remembered.
+const ATTEMPTS_MAX: usize = 8;
 /// A server may refuse a longer request before it has read all of it, and then its answer can be
 /// lost on the way.
-const READ_WHOLE_MAX: usize = 32 << 10;
+const READ_WHOLE_MAX: usize = 4 << 10;
 
 /// What a run of broken requests found.
 #[derive(Debug, Default)]
@@ -76,9 +78,10 @@ pub fn broken(local: &Local, requests: usize, seed: u64) -> BrokenReport {
     let panics_before = panics();
     local.block_on(set_up(&*local.backend)).expect("a canary");
     let before = local.block_on(canary(&*local.backend)).expect("the canary");
-    let mut run = Run { local, connection: None, waited: None, report: BrokenReport::default() };
+    let report = BrokenReport::default();
+    let mut run = Run { local, connection: None, waited: None, attempts: Vec::new(), report };
     for _ in 0..requests {
-        let (operation, request) = routes.request(&mut random);
+        let (operation, request) = routes.request(&run.attempts, &mut random);
         run.one(&operation, &request);
     }
     run.sane();
@@ -95,6 +98,8 @@ struct Run<'a> {
     connection: Option<Connection>,
     /// When a claim was last left waiting.
     waited: Option<Instant>,
+    /// The URLs of the newest attempts.
+    attempts: Vec<String>,
     report: BrokenReport,
 }
 
@@ -112,6 +117,7 @@ impl Run<'_> {
         match answer {
             Ok(answer) => {
                 let changed = self.local.backend.commits() != commits;
+                self.remember(&answer);
                 self.judge(operation, &bytes, &answer, changed);
             }
             Err(error) => {
@@ -157,14 +163,29 @@ impl Run<'_> {
             self.violation(&format!("gets {status}"), bytes, &text);
         }
         let is_json = answer.header("content-type").is_some_and(|media| media.contains("json"));
-        if status >= 400 && is_json && answer.code().is_empty() {
+        let is_told = is_json && !bytes.starts_with(b"HEAD");
+        if status >= 400 && is_told && answer.code().is_empty() {
             self.violation("is refused without a code", bytes, &text);
         }
         // A refusal with 409 may have ended an attempt that had lost its lease anyway.
         let settled = self.waited.is_none_or(|waited| waited.elapsed() > WAITED_OUT);
-        if status >= 400 && status != 409 && changed && settled {
+        if (400..500).contains(&status) && status != 409 && changed && settled {
             self.violation(&format!("gets {status}, but changed something"), bytes, &text);
         }
+    }
+
+    /// Remembers the attempts that an answer is about, so that later requests can change them.
+    fn remember(&mut self, answer: &Answer) {
+        let told = answer.json();
+        let attempts = told.get("attempts").and_then(Value::as_array);
+        let one = told.get("worker_url").is_some().then_some(&told);
+        let urls =
+            attempts.into_iter().flatten().chain(one).filter_map(|attempt| {
+                attempt.get("url").and_then(Value::as_str).map(str::to_owned)
+            });
+        self.attempts.extend(urls);
+        let old = self.attempts.len().saturating_sub(ATTEMPTS_MAX);
+        self.attempts.drain(..old);
     }
 
     fn violation(&mut self, what: &str, bytes: &[u8], answer: &str) {

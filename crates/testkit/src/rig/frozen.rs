@@ -71,8 +71,7 @@ impl Frozen<'_> {
             self.overtake(&mut caller, &namespace)?;
         }
         let before = self.record(&mut caller)?;
-        thaw.command(Signal::CONT);
-        let exit = wait_for(&self.file("exit"))?;
+        let exit = self.exit(&thaw)?;
         let told = fs::read_to_string(self.file("error")).unwrap_or_default();
         if exit.trim() != "4" || !told.contains("code: lost_lease") {
             return Err(format!("the late finish ended with exit code {}: {told}", exit.trim()));
@@ -80,7 +79,8 @@ impl Frozen<'_> {
         self.finish_late(&mut caller, &namespace)?;
         self.unchanged(&before, &self.record(&mut caller)?)?;
         let tally = thaw.end()?;
-        if tally.get("lost") != Some(&json!(1)) || tally.get("finished") != Some(&json!(0)) {
+        let done = ["finished", "failed", "retried", "given_back"].map(|word| tally.get(word));
+        if done != [Some(&json!(0)); 4] {
             return Err(format!("the worker thinks that it did {tally}"));
         }
         self.unchanged(&before, &self.record(&mut caller)?)
@@ -100,6 +100,15 @@ impl Frozen<'_> {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("no worker: {error}"))
+    }
+
+    /// Lets the command go on, and waits for the exit code of its finish.
+    fn exit(&self, thaw: &Thaw<'_>) -> Result<String, String> {
+        until("the command has not finished", || {
+            // The command may not even have stopped itself yet, so once may be too early.
+            thaw.command(Signal::CONT);
+            fs::read_to_string(self.file("exit")).ok()
+        })
     }
 
     /// Waits as another worker until the unit is offered again, and finishes it.

@@ -35,26 +35,20 @@ impl Local {
     /// Starts a server over an engine over a store in memory.
     #[track_caller]
     pub fn start() -> Self {
+        Self::with(|backend| backend)
+    }
+
+    /// Starts a server that sees the engine through a backend of the caller's making.
+    #[track_caller]
+    pub fn with(wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
+        count_panics();
         let runtime = runtime();
         let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
         runtime.spawn(engine.clone().run_due());
-        Self::over(runtime, engine)
-    }
-
-    /// Starts a server over a backend of the caller's making.
-    #[track_caller]
-    pub fn with(wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Self {
-        let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
-        Self::over(runtime(), wrap(engine))
-    }
-
-    #[track_caller]
-    fn over(runtime: Runtime, backend: Arc<dyn Backend>) -> Self {
-        count_panics();
-        let backend = Arc::new(Watched { backend, commits: AtomicU64::new(0) });
+        let backend = Arc::new(Watched { engine, commits: AtomicU64::new(0) });
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { listen, open: true, grace: Duration::from_secs(1) };
-        let bound = bind(options, backend.clone()).expect("a free port");
+        let bound = bind(options, wrap(backend.clone())).expect("a free port");
         let address = bound.address();
         runtime.spawn(bound.serve(std::future::pending::<()>()));
         Self { address, backend, runtime }
@@ -76,9 +70,9 @@ fn runtime() -> Runtime {
         .expect("a runtime")
 }
 
-/// A backend whose commits are counted.
+/// An engine whose commits are counted.
 pub struct Watched {
-    backend: Arc<dyn Backend>,
+    engine: Arc<Engine>,
     commits: AtomicU64,
 }
 
@@ -92,7 +86,7 @@ impl Watched {
 impl Backend for Watched {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
         Box::pin(async move {
-            let committed = self.backend.write(write).await;
+            let committed = self.engine.write(write).await;
             if committed.as_ref().is_ok_and(|committed| !committed.events.is_empty()) {
                 self.commits.fetch_add(1, Ordering::SeqCst);
             }
@@ -101,7 +95,7 @@ impl Backend for Watched {
     }
 
     fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
-        self.backend.read(query, at_least)
+        self.engine.read(query, at_least)
     }
 
     fn events(
@@ -110,7 +104,7 @@ impl Backend for Watched {
         after: Revision,
         limit: u16,
     ) -> BoxFuture<'_, Result<Vec<Event>>> {
-        self.backend.events(namespace, after, limit)
+        self.engine.events(namespace, after, limit)
     }
 }
 

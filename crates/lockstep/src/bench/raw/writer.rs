@@ -5,6 +5,7 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -14,6 +15,8 @@ use tokio::sync::oneshot;
 
 /// More than there are callers, so that handing an errand in never waits.
 const WAITING_MAX: usize = 1_024;
+/// How long those who were answered together get to come again together.
+const GATHER_MAX: Duration = Duration::from_micros(500);
 /// Bodies as long as those of the real rows with names of this length.
 const UNIT_BODY: [u8; 15] = [1; 15];
 const ATTEMPT_BODY: [u8; 64] = [1; 64];
@@ -77,10 +80,16 @@ impl Drop for Raw {
 /// Writes what waits as one group, and again.
 fn run(connection: &Connection, orders: &Receiver<Order>) -> Result<()> {
     let mut writer = Writer::new(connection)?;
-    while let Ok(first) = orders.recv() {
-        let mut done = Vec::new();
+    let mut expected = 1;
+    loop {
+        let group = gather(orders, expected);
+        if group.is_empty() {
+            return Ok(());
+        }
+        expected = group.len().div_ceil(2);
+        let mut done = Vec::with_capacity(group.len());
         writer.begin.execute([])?;
-        for (errand, reply) in std::iter::once(first).chain(orders.try_iter().take(WAITING_MAX)) {
+        for (errand, reply) in group {
             done.push((writer.write(errand)?, reply));
         }
         writer.commit.execute([])?;
@@ -89,7 +98,20 @@ fn run(connection: &Connection, orders: &Receiver<Order>) -> Result<()> {
             let _gone = reply.send(taken);
         }
     }
-    Ok(())
+}
+
+/// Waits for an order, and for a moment until as many came as are expected; none are left at the
+/// end.
+fn gather(orders: &Receiver<Order>, expected: usize) -> Vec<Order> {
+    let mut group: Vec<Order> = orders.recv().into_iter().collect();
+    let start = Instant::now();
+    loop {
+        group.extend(orders.try_iter().take(WAITING_MAX));
+        if group.is_empty() || group.len() >= expected || start.elapsed() >= GATHER_MAX {
+            return group;
+        }
+        thread::yield_now();
+    }
 }
 
 struct Writer<'c> {

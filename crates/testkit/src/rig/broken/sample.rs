@@ -17,10 +17,11 @@ const WORKERS: [&str; 3] = ["w1", "w2", "-"];
 const NAMESPACES: [&str; 6] = ["rig", "rig", "rig", "rig", "gone", "-"];
 
 /// Bodies that make sense, by the names of the operations that take them.
-const BODIES: [(&str, &str); 18] = [
+const BODIES: [(&str, &str); 20] = [
     ("set_work_spec", r#"{"data": {"name": "plain"}}"#),
     ("set_work_spec", r#"{"data": {"name": "chain", "then": "plain", "max_retries": 3}}"#),
     ("set_work_spec", r#"{"data": "oWRuYW1lZXBsYWlu"}"#),
+    ("set_work_spec", r#"{"data": {"name": "gone"}}"#),
     ("change_work_spec", r#"{"data": {"name": "plain", "weight": 5, "min_gb": 0.5}}"#),
     ("add_work_units", r#"{"name": "u1", "data": {"a": 1}, "meta": {"priority": 1.5}}"#),
     ("add_work_units", r#"{"name_base64": "/w==", "data": "oWNrZXnYgIA=", "delay": 1000000}"#),
@@ -32,6 +33,7 @@ const BODIES: [(&str, &str); 18] = [
     ("finish_attempt", r#"{"data": {"output": {"u3": {"a": []}}}}"#),
     ("retry_attempt", r#"{"delay": 5000000, "data": {"a": 1}}"#),
     ("renew_attempt", r#"{"extend_duration": 60000000000, "token": 9}"#),
+    ("renew_attempt", r#"{"extend_duration": 60000000000, "data": {"step": 1}}"#),
     (
         "work",
         r#"{"changes": [{"work_spec": "plain", "work_unit": "u1", "id": 9, "token": 9,
@@ -81,7 +83,7 @@ impl Routes {
     }
 
     /// Makes a request that is wrong in some way, or now and then right.
-    pub(super) fn request(&self, random: &mut Random) -> (String, Request) {
+    pub(super) fn request(&self, attempts: &[String], random: &mut Random) -> (String, Request) {
         let operation = random.pick(&self.operations);
         let mut body = operation.body(self, random);
         if !body.is_null() && random.percent(60) {
@@ -90,7 +92,7 @@ impl Routes {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let mut request = Request {
             method: operation.method.to_ascii_uppercase(),
-            target: operation.target(random).into_bytes(),
+            target: operation.target(attempts, random).into_bytes(),
             headers: Vec::new(),
             host: None,
             framing: if bytes.is_empty() { Framing::Nothing } else { Framing::Length },
@@ -177,19 +179,8 @@ impl Operation {
         random.pick(&self.bodies).clone()
     }
 
-    fn target(&self, random: &mut Random) -> String {
-        let mut target = String::new();
-        for part in self.path.split('/').skip(1) {
-            target.push('/');
-            match part {
-                "{namespace}" => target.push_str(random.word(&NAMESPACES)),
-                "{work_spec}" => target.push_str(random.word(&SPECS)),
-                "{work_unit}" => target.push_str(random.word(&UNITS)),
-                "{worker}" => target.push_str(random.word(&WORKERS)),
-                "{attempt}" => target.push_str(&random.below(200).to_string()),
-                part => target.push_str(part),
-            }
-        }
+    fn target(&self, attempts: &[String], random: &mut Random) -> String {
+        let mut target = self.path(attempts, random);
         let mut sign = '?';
         for (name, kind) in &self.parameters {
             if random.percent(30) {
@@ -203,6 +194,32 @@ impl Operation {
             }
         }
         target
+    }
+
+    fn path(&self, attempts: &[String], random: &mut Random) -> String {
+        if let Some((_, rest)) = self.path.split_once("{attempt}")
+            && !attempts.is_empty()
+            && random.percent(70)
+        {
+            return format!("{}{rest}", random.pick(attempts));
+        }
+        // What is destroyed is mostly something that nobody misses.
+        let spare = self.name.starts_with("destroy_") && !random.percent(10);
+        let mut path = String::new();
+        for part in self.path.split('/').skip(1) {
+            path.push('/');
+            match part {
+                "{namespace}" if spare && self.name == "destroy_namespace" => path += "gone",
+                "{work_spec}" if spare => path += "gone",
+                "{namespace}" => path += random.word(&NAMESPACES),
+                "{work_spec}" => path += random.word(&SPECS),
+                "{work_unit}" => path += random.word(&UNITS),
+                "{worker}" => path += random.word(&WORKERS),
+                "{attempt}" => path += &random.below(200).to_string(),
+                part => path += part,
+            }
+        }
+        path
     }
 }
 

@@ -14,6 +14,7 @@ cases![
     stale_incarnations_answer_gone,
     a_lost_lease_changes_nothing,
     a_lost_token_changes_nothing_at_all,
+    a_superseded_lease_runs_out_by_itself,
     attempts_are_counted_when_claimed,
     lifetimes_are_honoured,
     memory_is_honoured,
@@ -137,6 +138,19 @@ fn a_lost_token_changes_nothing_at_all(w: &World) {
     assert_eq!(w.revision(), revision);
     w.change_fenced(&current, Change::Finish, None).unwrap();
     assert_eq!(w.change_fenced(&current, Change::Fail, None), Err(Error::NotPending));
+}
+
+/// Decision 2: the unit stays with its new owner when the lease of the old one ends.
+fn a_superseded_lease_runs_out_by_itself(w: &World) {
+    w.plain_spec("spec");
+    w.add("spec", ["a"]);
+    let old = w.claim_one();
+    w.advance(minutes(10));
+    let new = w.make("spec", "a");
+    w.advance(minutes(10));
+    assert_eq!(w.attempt(&old).status, AttemptStatus::Expired);
+    assert_eq!(w.unit("spec", "a").active, Some(new));
+    w.no_work();
 }
 
 /// Decision 3: a worker that dies is counted too.

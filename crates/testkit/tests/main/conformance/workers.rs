@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use model::{Answer, AttemptsOf, Data, Page, Query, UpdateWorker, Worker};
+use model::{Answer, AttemptsOf, Data, Error, Page, Query, QueueCommand, UpdateWorker, Worker};
 use serde_json::json;
 use testkit::{World, absent, data, minutes, request, seconds, worker_name};
 
@@ -16,6 +16,7 @@ cases![
     claiming_creates_the_worker,
     the_empty_name_is_a_worker,
     workers_are_listed,
+    no_worker_stands_above_itself,
     attempts_are_paged,
 ];
 
@@ -176,4 +177,15 @@ fn attempts_are_paged(w: &World) {
     }
     assert_eq!(seen.len(), 3, "an empty page is the end");
     assert_eq!(seen, w.all_of("worker"));
+}
+
+fn no_worker_stands_above_itself(w: &World) {
+    w.set_parent("b", Some("a"));
+    w.set_parent("c", Some("b"));
+    for parent in ["a", "c"] {
+        let (worker, parent) = (worker_name("a"), Some(worker_name(parent)));
+        let result = w.done(QueueCommand::SetParent { worker, parent });
+        assert!(matches!(&result, Err(Error::BadInput(_))), "{result:?}");
+    }
+    assert_eq!(w.worker("a").parent, None);
 }

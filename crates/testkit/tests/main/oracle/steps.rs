@@ -67,8 +67,7 @@ impl Draft {
             }
             Self::SetMeta { spec, dict, offset } => {
                 let (_, meta) = SpecMeta::from_dict(&dict.dict().unwrap()).unwrap();
-                // Dictionaries keep retries away from continuous specs, and so must this.
-                let meta = SpecMeta { max_retries: 0, next_continuous: offset.map(at), ..meta };
+                let meta = SpecMeta { next_continuous: offset.map(at), ..meta };
                 QueueCommand::SetSpecMeta { spec, meta }
             }
             Self::UnitMeta { spec, filter, priority, offset } => {
@@ -104,9 +103,14 @@ impl Picked {
     }
 }
 
-/// Random cases.
+/// Random cases. Most begin with two specs, because without any nothing can happen.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 1..60)
+    let two = (dict("x"), dict("y"), add()).prop_map(|(x, y, add)| {
+        let set = |data| Draft::Ready(QueueCommand::SetSpec { data });
+        Step::Write { drafts: vec![set(x), set(y), Draft::Ready(add)], keyed: false }
+    });
+    (option::weighted(0.9, two), vec(step(), 1..50))
+        .prop_map(|(two, steps)| two.into_iter().chain(steps).collect())
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -133,7 +137,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         1 => set_meta(),
         1 => unit_meta(),
         7 => claim().prop_map(Draft::Ready),
-        2 => make().prop_map(Draft::Ready),
+        4 => make().prop_map(Draft::Ready),
         9 => vec(picked(), 1..4).prop_map(Draft::Changes),
         1 => unit().prop_map(|unit| Draft::Ready(QueueCommand::ClearActive { unit })),
         2 => worker_command(),

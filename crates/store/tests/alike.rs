@@ -1,0 +1,179 @@
+//! Random transactions, some of which fail, look alike from inside and outside of every store.
+
+use model::{Error, Result};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::{option, sample};
+use store::tables::{ATTEMPT, UNIT, WORKER};
+use store::{Doc, Kept, Key, Memory, PRIMARY, Range, Store, Table, Tx, Value};
+use tempfile::TempDir;
+
+use crate::support::{
+    Pending, all_scans, int, open, read, real, submit, text, unit, worker, write,
+};
+
+/// What a transaction does.
+#[derive(Clone, Debug)]
+enum Step {
+    Load(&'static Table, Vec<Key>),
+    Save(&'static Table, Vec<Doc>),
+    Remove(&'static Table, Vec<Key>),
+    Scan(&'static Table, usize, Range, u32),
+    First(&'static Table, usize),
+}
+
+/// What it saw.
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    Loaded(Vec<Option<Doc>>),
+    Scanned(Vec<Doc>),
+    First(Option<Value>),
+}
+
+fn run(steps: &[Step], fails: bool, tx: &mut dyn Tx) -> Result<Vec<Seen>> {
+    let mut seen = Vec::new();
+    for step in steps {
+        match step {
+            Step::Load(table, keys) => seen.push(Seen::Loaded(tx.load(table, keys)?)),
+            Step::Save(table, docs) => tx.save(table, docs.clone())?,
+            Step::Remove(table, keys) => tx.remove(table, keys)?,
+            Step::Scan(table, index, range, limit) => {
+                seen.push(Seen::Scanned(tx.scan(table, *index, range, *limit)?));
+            }
+            Step::First(table, index) => seen.push(Seen::First(tx.first(table, *index)?)),
+        }
+    }
+    if fails { Err(Error::BadInput(format!("{seen:?}"))) } else { Ok(seen) }
+}
+
+fn number() -> impl Strategy<Value = i64> {
+    sample::select(vec![i64::MIN, -300, -1, 0, 1, 2, 255, 256, 70_000, i64::MAX])
+}
+
+fn doc(table: &'static Table) -> BoxedStrategy<Doc> {
+    let name = vec(sample::select(vec![0_u8, 1, b'a', 255]), 0..3);
+    let word = sample::select(vec!["", "\0", "a", "a\0", "b", "é"]);
+    let float = sample::select(vec![-1e9, -1.5, -0.0, 0.0, 1.5, f64::INFINITY]);
+    let some = || option::of(number());
+    let body = vec(any::<u8>(), 0..4);
+    if table.id == UNIT.id {
+        let ready = option::of(float);
+        let unit = |(spec, name, state, ready, due, body)| Doc {
+            body,
+            ..unit(spec, name, state, ready, due)
+        };
+        return (1..3_i64, name, some(), ready, some(), body).prop_map(unit).boxed();
+    }
+    if table.id == WORKER.id {
+        let worker = |(name, id, parent, due)| worker(name, id, parent, due);
+        return (word, number(), some(), some()).prop_map(worker).boxed();
+    }
+    let value = |value: Option<i64>| value.map_or(Value::Null, int);
+    let attempt = move |(unit, id, worker, busy, due)| Doc {
+        key: vec![int(1), int(unit), int(id)],
+        columns: vec![value(worker), value(busy), value(due)],
+        body: vec![],
+    };
+    (1..3_i64, 1..6_i64, some(), some(), some()).prop_map(attempt).boxed()
+}
+
+/// A range that is made of the fields of one row, and goes on with those of two others.
+fn range(table: &'static Table, index: usize) -> impl Strategy<Value = Range> {
+    let keys = 0..table.key.len();
+    let mut fields = table.indexes.get(index).map_or(vec![], |index| index.fields.to_vec());
+    fields.extend(keys.filter(|field| !fields.contains(field)).collect::<Vec<_>>());
+    let docs = (doc(table), option::of(doc(table)), option::of(doc(table)));
+    (docs, 0..=fields.len()).prop_map(move |((doc, after, upto), length)| {
+        let value = |doc: &Doc, place: usize| doc.field(fields[place]).unwrap().clone();
+        let next = |doc: Option<Doc>| doc.filter(|_| length < fields.len());
+        Range {
+            prefix: (0..length).map(|place| value(&doc, place)).collect(),
+            after: next(after).map(|doc| value(&doc, length)),
+            upto: next(upto).map(|doc| value(&doc, length)),
+        }
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let tables: Vec<&'static Table> = vec![&UNIT, &UNIT, &ATTEMPT, &WORKER];
+    sample::select(tables).prop_flat_map(|table| {
+        let keys = move || vec(doc(table).prop_map(|doc| doc.key), 1..4);
+        let indexes: Vec<usize> = (0..table.indexes.len()).chain([PRIMARY]).collect();
+        let index = sample::select(indexes);
+        let scan = (index.clone(), 0..5_u32).prop_flat_map(move |(index, limit)| {
+            range(table, index).prop_map(move |range| Step::Scan(table, index, range, limit))
+        });
+        prop_oneof![
+            1 => keys().prop_map(move |keys| Step::Load(table, keys)),
+            4 => vec(doc(table), 1..5).prop_map(move |docs| Step::Save(table, docs)),
+            2 => keys().prop_map(move |keys| Step::Remove(table, keys)),
+            2 => scan,
+            1 => index.prop_map(move |index| Step::First(table, index)),
+        ]
+    })
+}
+
+fn scans(store: &dyn Store) -> Vec<Vec<Vec<Doc>>> {
+    let tables = [&UNIT, &ATTEMPT, &WORKER];
+    write(store, move |tx| tables.iter().map(|table| all_scans(tx, table)).collect()).unwrap()
+}
+
+/// What reads can see: the rows in every order that is on disk.
+fn read_scans(store: &dyn Store) -> Vec<Vec<Doc>> {
+    read(store, |tx| {
+        let mut scans = Vec::new();
+        for table in [&UNIT, &ATTEMPT, &WORKER] {
+            scans.push(tx.scan(table, PRIMARY, &Range::default(), u32::MAX)?);
+            for (number, index) in table.indexes.iter().enumerate() {
+                if index.kept == Kept::OnDisk {
+                    scans.push(tx.scan(table, number, &Range::default(), u32::MAX)?);
+                }
+            }
+        }
+        Ok(scans)
+    })
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stores_look_alike(
+        transactions in vec((vec(step(), 1..8), prop::bool::weighted(0.3)), 1..12),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let (memory, sqlite) = (Memory::new(), open(&folder));
+        let start = |store: &dyn Store| -> Vec<Pending<Vec<Seen>>> {
+            let transactions = transactions.clone().into_iter();
+            transactions
+                .map(|(steps, fails)| submit(store, move |tx| run(&steps, fails, tx)))
+                .collect()
+        };
+        let end = |pending: Vec<Pending<_>>| -> Vec<Result<Vec<Seen>>> {
+            pending.into_iter().map(Pending::wait).collect()
+        };
+        prop_assert_eq!(end(start(&memory)), end(start(&sqlite)));
+        prop_assert_eq!(scans(&memory), scans(&sqlite));
+        prop_assert_eq!(read_scans(&memory), read_scans(&sqlite));
+        drop(sqlite);
+        prop_assert_eq!(scans(&memory), scans(&open(&folder)));
+    }
+}
+
+#[test]
+fn zero_is_zero() {
+    let zeros = |store: &dyn Store| {
+        write(store, |tx| {
+            let key = unit(1, "a", None, None, None).key;
+            let columns = vec![int(7), Value::Null, real(-0.0), Value::Null];
+            tx.save(&UNIT, vec![Doc { key, columns, body: vec![] }])?;
+            let range = Range::prefix([int(1), int(1), real(0.0)]);
+            Ok(tx.scan(&UNIT, store::tables::UNIT_READY, &range, 9)?.len())
+        })
+    };
+    assert_eq!(zeros(&Memory::new()), Ok(1));
+    assert_eq!(zeros(&open(&TempDir::new().unwrap())), Ok(1));
+    let texts = [text(""), text("\0")];
+    assert_ne!(texts[0], texts[1]);
+}
