@@ -21,7 +21,7 @@ use model::{
     UnitName, Write,
 };
 use store::Memory;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A clock that follows tokio's, which a test can pause.
 struct TokioClock {
@@ -139,6 +139,10 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It hears all but renewals.
     NoRenewals,
+    /// It refuses results that come together with a claim.
+    Together,
+    /// Its answers to claims that come alone are 10 seconds late.
+    SlowClaims,
     /// It refuses results of this many and more in one write.
     Batches(usize),
 }
@@ -192,9 +196,18 @@ impl Backend for Faulty {
                 Fault::Batches(max) if changes(&write).count() >= max => {
                     return Err(Error::too_large("request body", 2, 1));
                 }
+                Fault::Together if write.commands.len() > 1 => {
+                    return Err(Error::too_large("request body", 2, 1));
+                }
                 _ => {}
             }
+            let only_claims =
+                matches!(write.commands[..], [Command::Queue(QueueCommand::Claim(_))]);
             let committed = self.backend.write(write).await;
+            if self.fault() == Fault::SlowClaims && only_claims {
+                // Sleeps because the fault that it plays is a slow answer.
+                sleep(Duration::from_secs(10)).await;
+            }
             match self.fault() {
                 Fault::AnswerLost | Fault::Away => Err(away()),
                 _ => committed,

@@ -14,7 +14,7 @@ use model::{Data, Error, UnitStatus};
 use serde_json::json as value;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Fault, Faulty, engine, namespace, new_unit, options, run, spec, units};
+use crate::support::{Fault, Faulty, engine, json, namespace, new_unit, options, run, spec, units};
 
 fn faulty() -> (Arc<Faulty>, Lockstep) {
     let faulty = Faulty::over(engine());
@@ -151,13 +151,38 @@ async fn results_that_are_refused_together_are_reported_alone() {
     faulty.set(Fault::Batches(2));
     let options = WorkerOptions { concurrency: 3, ..options() };
     let tally = run(&lockstep, options, async |_| Ok(Outcome::Finish(None))).await;
-    assert_eq!(tally.finished, 4, "a refused claim says nothing about what is left");
+    assert_eq!(tally.finished, 4);
     faulty.set(Fault::Batches(1));
     spec.sweep(model::UnitFilter::default(), model::UnitChange::Again).await.unwrap();
     let options = WorkerOptions { concurrency: 1, ..crate::support::options() };
     let worker = Worker::new(lockstep.clone(), options).other(async |_| Ok(Outcome::Finish(None)));
     let tally = worker.run(sleep(Duration::from_secs(5))).await.unwrap();
     assert_eq!(tally.lost, 4, "no result is ever taken, and the worker goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_claim_does_not_say_that_nothing_is_left() {
+    let (faulty, lockstep) = faulty();
+    spec(&lockstep, value!({"name": "s"}), &["a", "b", "c"]).await;
+    faulty.set(Fault::Together);
+    let options = WorkerOptions { concurrency: 1, ..options() };
+    let tally = run(&lockstep, options, async |_| Ok(Outcome::Finish(None))).await;
+    assert_eq!(tally, Tally { finished: 3, ..Tally::default() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_looked_too_early_does_not_say_that_nothing_is_left() {
+    let (faulty, lockstep) = faulty();
+    spec(&lockstep, value!({"name": "last"}), &[]).await;
+    spec(&lockstep, value!({"name": "first", "then": "last"}), &["a"]).await;
+    faulty.set(Fault::SlowClaims);
+    let tally = run(&lockstep, options(), async |task| {
+        sleep(Duration::from_secs(5)).await;
+        let output = (task.spec().as_str() == "first").then(|| json(value!({"output": ["b"]})));
+        Ok(Outcome::Finish(output))
+    })
+    .await;
+    assert_eq!(tally, Tally { finished: 2, ..Tally::default() });
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use queue::Due;
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::engine::{Shared, after_due, stopped};
+use crate::engine::{Look, Shared, after_due, stopped};
 
 /// Rows of each kind that one round of due work takes.
 const ROUND: u32 = 500;
@@ -66,7 +66,7 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
     let (reply, answer) = oneshot::channel();
     let shared = Arc::clone(shared);
     let store = Arc::clone(&shared.store);
-    store.write(Box::new(DueJob { shared, kind, next_due: None, more: false, reply }));
+    store.write(Box::new(DueJob { shared, kind, look: None, more: false, reply }));
     answer.await.unwrap_or_else(|_| Err(stopped()))
 }
 
@@ -78,7 +78,7 @@ enum Kind {
 struct DueJob {
     shared: Arc<Shared>,
     kind: Kind,
-    next_due: Option<Time>,
+    look: Option<Look>,
     more: bool,
     reply: oneshot::Sender<Result<bool>>,
 }
@@ -90,13 +90,13 @@ impl Job for DueJob {
             Kind::Due(due) => *due = queue::run_due(tx, now, ROUND)?,
             Kind::Sweep => self.more = queue::sweep(tx, now, SWEEP)?,
         }
-        self.next_due = queue::next_due(tx)?;
+        self.look = Some(self.shared.look(tx)?);
         Ok(())
     }
 
     fn done(self: Box<Self>, outcome: Result<()>) {
         if outcome.is_ok() {
-            self.shared.set_next_due(self.next_due);
+            self.look.into_iter().for_each(|look| self.shared.note(look));
             if let Kind::Due(due) = &self.kind {
                 after_due(&self.shared, due);
             }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,7 +14,7 @@ use model::{
 };
 use queue::Due;
 use sha2::{Digest as _, Sha256};
-use store::Store;
+use store::{Store, Tx};
 use tokio::sync::Notify;
 
 use crate::{
@@ -39,14 +39,34 @@ pub(crate) struct Shared {
     pub(crate) bell: Notify,
     /// When something falls due next, in nanoseconds since 1970.
     next_due: AtomicI64,
+    /// The last look at what falls due that was noted.
+    noted: Mutex<u64>,
+    looks: AtomicU64,
     seed: AtomicU64,
 }
 
+/// When something falls due next, as one job saw it.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    order: u64,
+    next: i64,
+}
+
 impl Shared {
-    /// Notes when something falls due next.
-    pub(crate) fn set_next_due(&self, next: Option<Time>) {
-        let next = next.map_or(i64::MAX, |time| time.0);
-        if next < self.next_due.swap(next, Ordering::AcqRel) {
+    /// Looks, in a transaction, when something falls due next.
+    pub(crate) fn look(&self, tx: &mut dyn Tx) -> Result<Look> {
+        let next = queue::next_due(tx)?.map_or(i64::MAX, |time| time.0);
+        Ok(Look { order: self.looks.fetch_add(1, Ordering::AcqRel) + 1, next })
+    }
+
+    /// Notes what a committed job saw; jobs may be done in another order than they ran in.
+    pub(crate) fn note(&self, look: Look) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if look.order < *noted {
+            return;
+        }
+        *noted = look.order;
+        if look.next < self.next_due.swap(look.next, Ordering::AcqRel) {
             self.bell.notify_one();
         }
     }
@@ -74,6 +94,8 @@ impl Engine {
             bell: Notify::new(),
             // Unknown until the first job has looked, so the first call looks.
             next_due: AtomicI64::new(i64::MIN),
+            noted: Mutex::new(0),
+            looks: AtomicU64::new(0),
             seed,
         };
         Arc::new(Self { shared: Arc::new(shared) })

@@ -82,7 +82,8 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
         | Query::Attempts(..)
         | Query::Worker(..)
         | Query::Workers(..)
-        | Query::Summary(..) => queue::answer(tx, query)?,
+        | Query::Summary(..)
+        | Query::OldestReady => queue::answer(tx, query)?,
     };
     if query.namespace().is_some() && read.as_of < at_least {
         let as_of = read.as_of;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     admin,
-    engine::{Shared, stopped},
+    engine::{Look, Shared, stopped},
     request::{self, Keep},
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct WriteJob {
 struct Ran {
     outcome: WriteOutcome,
     ready: Vec<Ready>,
-    next_due: Option<Time>,
+    look: Option<Look>,
 }
 
 impl WriteJob {
@@ -63,7 +63,7 @@ impl WriteJob {
             let made = request::digest(write)?;
             if let Some(committed) = request::recall(work.tx, history, id, &made)? {
                 let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
-                return Ok(Ran { outcome, ready: Vec::new(), next_due: None });
+                return Ok(Ran { outcome, ready: Vec::new(), look: None });
             }
             digest = Some((id, made));
         }
@@ -92,7 +92,7 @@ impl WriteJob {
             request::keep(tx, history, id, &digest, now, &committed)?;
         }
         let outcome = WriteOutcome { committed, later, recalled: false };
-        Ok(Ran { outcome, ready: closed.ready, next_due: None })
+        Ok(Ran { outcome, ready: closed.ready, look: None })
     }
 }
 
@@ -100,7 +100,7 @@ impl Job for WriteJob {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
         let now = self.shared.clock.now();
         let mut ran = self.apply(tx, now)?;
-        ran.next_due = queue::next_due(tx)?;
+        ran.look = Some(self.shared.look(tx)?);
         self.ran = Some(ran);
         Ok(())
     }
@@ -116,7 +116,7 @@ impl Job for WriteJob {
                 return;
             }
         };
-        self.shared.set_next_due(ran.next_due);
+        ran.look.into_iter().for_each(|look| self.shared.note(look));
         self.shared.waiters.wake(&self.write.namespace, &ran.ready, &self.shared.bell);
         if !ran.outcome.recalled {
             count(&ran.outcome.committed.events);

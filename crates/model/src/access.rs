@@ -111,7 +111,9 @@ impl Access {
     pub fn of_query(query: &Query) -> Self {
         let resource = match query {
             Query::Namespaces(_) | Query::Namespace(_) => Resource::Namespace,
-            Query::Specs(..) | Query::Spec(..) | Query::Summary(..) => Resource::Spec,
+            Query::Specs(..) | Query::Spec(..) | Query::Summary(..) | Query::OldestReady => {
+                Resource::Spec
+            }
             Query::Unit(..) | Query::Units(..) => Resource::Unit,
             Query::Attempt(..) | Query::Attempts(..) => Resource::Attempt,
             Query::Worker(..) | Query::Workers(..) => Resource::Worker,

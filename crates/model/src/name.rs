@@ -133,7 +133,7 @@ pub fn escape(name: &[u8]) -> String {
     }
 }
 
-/// Reads a name back from its URL path form (see [`escape`]); text without a leading `-` is literal.
+/// Reads a name back from its URL path form (see [`escape`]); without a leading `-` it is literal.
 pub fn unescape(text: &str) -> Result<Vec<u8>> {
     match text.strip_prefix('-') {
         None => Ok(text.as_bytes().to_vec()),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, Namespace, NamespaceInfo, Spec, SpecName, SpecRef, SummaryRow, TokenInfo,
-    Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
+    Attempt, AttemptRef, Namespace, NamespaceInfo, Spec, SpecName, SpecRef, SummaryRow, Time,
+    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -33,6 +33,8 @@ pub enum Query {
     Workers(Namespace, Page<WorkerName>),
     /// Unit counts of everything, a namespace or a spec. Answers [`Answer::Summary`].
     Summary(Option<Namespace>, Option<SpecName>),
+    /// When the oldest ready unit of each spec was added. Answers [`Answer::OldestReady`].
+    OldestReady,
     /// All tokens. Answers [`Answer::Tokens`].
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
@@ -109,6 +111,8 @@ pub enum Answer {
     Worker(Worker),
     /// Unit counts.
     Summary(Vec<SummaryRow>),
+    /// When the oldest ready unit of each spec that has one was added.
+    OldestReady(Vec<(Namespace, SpecName, Time)>),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
 }
@@ -127,7 +131,7 @@ impl Query {
             | Self::Worker(namespace, _)
             | Self::Workers(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
-            Self::Namespaces(_) | Self::Tokens | Self::TokenByHash(_) => None,
+            Self::Namespaces(_) | Self::OldestReady | Self::Tokens | Self::TokenByHash(_) => None,
         }
     }
 }

@@ -4,6 +4,9 @@ use model::{Claim, SpecName, Time};
 
 use crate::rows::SpecRow;
 
+/// Weights above this count as this.
+const WEIGHT_MAX: i64 = 1 << 20;
+
 /// What choosing needs to know of a spec that is able to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -31,7 +34,8 @@ pub fn choose(candidates: &[Candidate], draw: u64) -> Option<usize> {
     if total <= 0 {
         return None;
     }
-    // The total is far below 2⁶⁴, so the bias of the remainder is out of sight.
+    // With weights below WEIGHT_MAX the total stays far below 2⁶⁴, so the bias of the remainder is
+    // out of sight.
     let mut point = i128::from(draw) % total;
     for (position, candidate) in best() {
         point -= score(candidate);
@@ -107,7 +111,7 @@ impl SpecRow {
     }
 
     pub(crate) fn candidate(&self) -> Candidate {
-        let (priority, weight) = (self.meta.priority, self.meta.weight);
+        let (priority, weight) = (self.meta.priority, self.meta.weight.min(WEIGHT_MAX));
         Candidate { priority, weight, pending: self.counts.pending }
     }
 }

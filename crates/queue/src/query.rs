@@ -2,8 +2,8 @@
 
 use model::{
     Answer, Attempt, AttemptRef, AttemptsOf, Error, Event, Id, Namespace, NamespaceInfo, Page,
-    Query, Read, Result, Revision, Spec, SpecName, SpecRef, SummaryRow, Unit, UnitFilter, UnitRef,
-    UnitStatus, Worker, WorkerName, limits,
+    Query, Read, Result, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, Unit, UnitFilter,
+    UnitRef, UnitStatus, Worker, WorkerName, limits,
 };
 use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
 
@@ -42,7 +42,9 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
             reader.summary(&namespace.name, spec.as_ref(), &mut rows)?;
             Answer::Summary(rows)
         }
-        Query::Namespaces(_) | Query::Tokens | Query::TokenByHash(_) => answer_all(tx, query)?,
+        Query::Namespaces(_) | Query::OldestReady | Query::Tokens | Query::TokenByHash(_) => {
+            answer_all(tx, query)?
+        }
     };
     Ok(Read { as_of: namespace.revision, answer })
 }
@@ -60,6 +62,13 @@ fn answer_all(tx: &mut dyn Tx, query: &Query) -> Result<Answer> {
                 Reader { tx, live }.summary(&row.name, None, &mut summary)?;
             }
             Ok(Answer::Summary(summary))
+        }
+        Query::OldestReady => {
+            let mut oldest = Vec::new();
+            for (row, live) in live_namespaces(tx, None, u32::MAX)? {
+                Reader { tx, live }.oldest_ready(&row.name, &mut oldest)?;
+            }
+            Ok(Answer::OldestReady(oldest))
         }
         other => Err(Error::Internal(format!("this is no question for the queue: {other:?}"))),
     }
@@ -183,6 +192,22 @@ impl Reader<'_> {
                 status,
                 count,
             }));
+        }
+        Ok(())
+    }
+
+    fn oldest_ready(
+        &mut self,
+        namespace: &Namespace,
+        oldest: &mut Vec<(Namespace, SpecName, Time)>,
+    ) -> Result<()> {
+        let all = Range::prefix([Value::id(self.live)]);
+        let specs: Vec<SpecRow> = self.tx.find(PRIMARY, &all, u32::MAX)?;
+        for spec in specs.into_iter().filter(|spec| spec.counts.available > 0) {
+            let range = Range::prefix([Value::id(self.live), Value::id(spec.id)]);
+            let units: Vec<UnitRow> = self.tx.find(tables::UNIT_SINCE, &range, 1)?;
+            let first = units.into_iter().next();
+            oldest.extend(first.map(|unit| (namespace.clone(), spec.name, unit.created)));
         }
         Ok(())
     }

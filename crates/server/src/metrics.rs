@@ -3,13 +3,13 @@
 use std::{
     fmt::Write as _,
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use http::StatusCode;
 use metrics::{Gauge, Histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use model::{Backend, Query, Result, SummaryRow};
+use model::{Backend, Namespace, Query, Result, SpecName, SummaryRow, Time};
 
 use crate::{call::take, routes::ROUTES};
 
@@ -110,7 +110,10 @@ impl Metrics {
         let read = backend.read(Query::Summary(None, None), 0).await?;
         let rows = take!(read.answer, model::Answer::Summary)?;
         histogram!(SUMMARY_SECONDS).record(start.elapsed());
+        let read = backend.read(Query::OldestReady, 0).await?;
+        let oldest = take!(read.answer, model::Answer::OldestReady)?;
         let mut text = self.recorder.render();
+        oldest_ready(&mut text, &oldest);
         units(&mut text, "lockstep_units", "Work units by status", "spec", &rows);
         let help = "Number of coordinate work specs";
         units(&mut text, "coordinate_work_units", help, "work_spec", &rows);
@@ -127,6 +130,22 @@ fn units(text: &mut String, name: &str, help: &str, spec_label: &str, rows: &[Su
         let labels = format!("namespace=\"{namespace}\",{spec_label}=\"{spec}\"");
         let (status, count) = (row.status.as_str(), row.count);
         let _infallible = writeln!(text, "{name}{{{labels},status=\"{status}\"}} {count}");
+    }
+}
+
+/// Writes how long ago the oldest ready unit of each spec was added.
+fn oldest_ready(text: &mut String, rows: &[(Namespace, SpecName, Time)]) {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Time(i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX));
+    let name = "lockstep_oldest_ready_seconds";
+    // Writing to a string cannot fail.
+    let _infallible =
+        writeln!(text, "# HELP {name} Age of the oldest ready work unit\n# TYPE {name} gauge");
+    for (namespace, spec, added) in rows {
+        let (namespace, spec) = (label(namespace.as_str()), label(spec.as_str()));
+        let age = now.since(*added).as_secs_f64();
+        let labels = format!("namespace=\"{namespace}\",spec=\"{spec}\"");
+        let _infallible = writeln!(text, "{name}{{{labels}}} {age}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Column, Doc, Kept, Kind, PRIMARY, Range, Table, Value};
 const NULL: u8 = 0;
 const PRESENT: u8 = 1;
 /// Columns of a table, with those of the key.
-const FIELDS_MAX: usize = 8;
+const FIELDS_MAX: usize = 10;
 
 /// A table with what is worked out once.
 #[derive(Debug)]

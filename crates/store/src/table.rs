@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 /// One value of a key or column.
 ///
-/// Order, in every store: null, then numbers, then text, then bytes (bytewise). Reals are never NaN.
+/// Order, in every store: null, then numbers, then text, then bytes (bytewise). No real is NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Nothing; a row with a null in an indexed column is not in that index.

@@ -1,7 +1,7 @@
 //! The tables. A change here needs a migration for each SQL store; a test holds them together.
 //!
-//! Every table but [`NAMESPACE`], [`TOKEN`] and [`COUNTER`] starts its key with the incarnation id of
-//! a namespace ([`HISTORY`] and [`REQUEST`]: with its lasting id).
+//! Every table but [`NAMESPACE`], [`TOKEN`] and [`COUNTER`] starts its key with the incarnation id
+//! of a namespace ([`HISTORY`] and [`REQUEST`]: with its lasting id).
 
 use crate::{Column, Index, Kept, Kind, Table};
 
@@ -60,17 +60,19 @@ pub static SPEC_DATA: Table = Table {
 
 /// Work units.
 ///
-/// `ready` is the negated priority of an available unit; `state` is the status of a unit that is not
-/// finished; `due` is when a delayed unit becomes ready, in nanoseconds since 1970.
+/// `ready` is the negated priority of an available unit; `state` is the status of a unit that is
+/// not finished; `due` is when a delayed unit becomes ready, and `since` when an available one was
+/// added, in nanoseconds since 1970.
 pub static UNIT: Table = Table {
     id: 3,
     name: "unit",
     key: &[int("namespace"), int("spec"), bytes("name")],
-    columns: &[int("id"), int("state"), real("ready"), int("due")],
+    columns: &[int("id"), int("state"), real("ready"), int("due"), int("since")],
     indexes: &[
         in_memory("unit_ready", &[0, 1, 5, 2]),
         on_disk("unit_state", &[0, 1, 4, 2]),
         in_memory("unit_due", &[6]),
+        on_disk("unit_since", &[0, 1, 7]),
     ],
 };
 /// Index of [`UNIT`]: namespace, spec, ready, name.
@@ -79,6 +81,8 @@ pub const UNIT_READY: usize = 0;
 pub const UNIT_STATE: usize = 1;
 /// Index of [`UNIT`]: due.
 pub const UNIT_DUE: usize = 2;
+/// Index of [`UNIT`]: namespace, spec, since.
+pub const UNIT_SINCE: usize = 3;
 
 /// Attempts, by unit.
 ///

@@ -103,7 +103,7 @@ pub trait Job: Send {
     /// must be a function of the transaction and of what it was made with.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()>;
 
-    /// Takes the outcome: after the commit is durable, or after everything is undone. Must be quick.
+    /// Takes the outcome: after the commit is durable, or after everything is undone. Quickly.
     fn done(self: Box<Self>, outcome: Result<()>);
 }
 

@@ -166,7 +166,7 @@ fn zero_is_zero() {
     let zeros = |store: &dyn Store| {
         write(store, |tx| {
             let key = unit(1, "a", None, None, None).key;
-            let columns = vec![int(7), Value::Null, real(-0.0), Value::Null];
+            let columns = vec![int(7), Value::Null, real(-0.0), Value::Null, Value::Null];
             tx.save(&UNIT, vec![Doc { key, columns, body: vec![] }])?;
             let range = Range::prefix([int(1), int(1), real(0.0)]);
             Ok(tx.scan(&UNIT, store::tables::UNIT_READY, &range, 9)?.len())

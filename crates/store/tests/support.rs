@@ -101,7 +101,7 @@ pub(crate) fn unit(
     let number = |value: Option<i64>| value.map_or(Value::Null, int);
     let ready = ready.map_or(Value::Null, real);
     let body = name.as_ref().to_vec();
-    let columns = vec![int(7), number(state), ready, number(due)];
+    let columns = vec![int(7), number(state), ready, number(due), Value::Null];
     Doc { key: unit_key(spec, name), columns, body }
 }
 

@@ -80,12 +80,14 @@ impl Row for UnitRow {
     const TABLE: &'static Table = &tables::UNIT;
 
     fn to_doc(&self) -> Doc {
-        let ready = match self.status {
-            UnitStatus::Available => Value::Real(-self.meta.priority + 0.0),
+        let (ready, since) = match self.status {
+            UnitStatus::Available => {
+                (Value::Real(-self.meta.priority + 0.0), Value::Int(self.created.0))
+            }
             UnitStatus::Pending
             | UnitStatus::Finished
             | UnitStatus::Failed
-            | UnitStatus::Delayed => Value::Null,
+            | UnitStatus::Delayed => (Value::Null, Value::Null),
         };
         let due = self.meta.not_before.filter(|_| self.status == UnitStatus::Delayed);
         let body = UnitBody {
@@ -99,7 +101,7 @@ impl Row for UnitRow {
         };
         Doc {
             key: Self::key(self.namespace, self.spec, &self.name),
-            columns: vec![Value::id(self.id), state(self.status), ready, time_or_null(due)],
+            columns: vec![Value::id(self.id), state(self.status), ready, time_or_null(due), since],
             body: encode(&body),
         }
     }

@@ -36,10 +36,12 @@ CREATE TABLE unit (
     state INTEGER,
     ready REAL,
     due INTEGER,
+    since INTEGER,
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, spec, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unit_state ON unit (namespace, spec, state, name) WHERE state IS NOT NULL;
+CREATE INDEX unit_since ON unit (namespace, spec, since) WHERE since IS NOT NULL;
 
 CREATE TABLE attempt (
     namespace INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, Row, Statement, ToSql, params_from_i
 
 use super::checkpoint::{Log, checkpoint, log};
 use super::failure::{explained, is_fatal};
-use super::texts::{Change, Texts, first_text, scan_text};
+use super::texts::{Change, Texts, first_text, indexed_text, scan_text};
 use crate::layout::{Fields, Layout, Order, encode_column};
 use crate::ordered::Plain;
 use crate::{Kind, Range, Table, Value};
@@ -67,8 +67,10 @@ impl Disk {
 
     /// Ends the transaction without a trace, if it is still open.
     pub(crate) fn roll_back(&self) {
-        if !self.connection.is_autocommit() && self.execute("ROLLBACK").is_err() {
-            self.stopped.replace(self.broken.borrow().clone());
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            self.stopped.borrow_mut().get_or_insert(error);
         }
         self.broken.take();
     }
@@ -141,7 +143,7 @@ impl Disk {
         work().map_err(|error| {
             let (is_fatal, error) = (is_fatal(&error), explained(error));
             if is_fatal {
-                self.stopped.replace(Some(error.clone()));
+                self.stopped.borrow_mut().get_or_insert_with(|| error.clone());
             }
             // SQLite ends the transaction itself after some errors.
             if is_fatal || self.connection.is_autocommit() {
@@ -152,22 +154,21 @@ impl Disk {
     }
 }
 
-/// Goes through the encoded keys and columns of all rows; bodies are left out.
+/// Goes through the encoded keys and columns of all rows that are in an index in memory.
 pub(crate) fn each(
     connection: &Connection,
     layout: &Layout,
     mut take: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let Table { name, key, columns, .. } = layout.table;
-    let names: Vec<&str> = key.iter().chain(*columns).map(|column| column.name).collect();
-    let text = format!("SELECT {} FROM {name}", names.join(", "));
+    let (key, columns) = (layout.table.key, layout.table.columns);
+    let text = indexed_text(layout);
     let mut statement = connection.prepare(&text).map_err(explained)?;
     let mut rows = statement.query([]).map_err(explained)?;
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next().map_err(explained)? {
         keys.clear();
         rest.clear();
-        for (place, column) in key.iter().chain(*columns).enumerate() {
+        for (place, column) in key.iter().chain(columns).enumerate() {
             let value = value(row, place, column.kind).map_err(explained)?;
             match value {
                 Some(value) if place < key.len() => value.encode(&mut keys),
@@ -302,5 +303,44 @@ impl ToSql for Value {
             Self::Text(value) => ValueRef::Text(value.as_bytes()),
             Self::Bytes(value) => ValueRef::Blob(value),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn failing(disk: &Disk, code: i32) -> Error {
+        let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        disk.noting(|| Err::<(), _>(failure)).unwrap_err()
+    }
+
+    #[test]
+    fn after_a_failed_fsync_nothing_is_written_any_more() {
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_READ] {
+            let disk = Disk::new(Connection::open_in_memory().unwrap(), &[]);
+            disk.begin().unwrap();
+            let error = failing(&disk, code);
+            assert!(matches!(&error, Error::Unavailable(message) if message.contains("restart")));
+            assert_eq!(disk.check(), Err(error.clone()));
+            disk.roll_back();
+            assert_eq!(disk.begin(), Err(error));
+        }
+    }
+
+    #[test]
+    fn after_other_errors_it_goes_on() {
+        let disk = Disk::new(Connection::open_in_memory().unwrap(), &[]);
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE] {
+            disk.begin().unwrap();
+            assert!(matches!(failing(&disk, code), Error::StorageFull(_)));
+            disk.roll_back();
+        }
+        assert!(matches!(failing(&disk, ffi::SQLITE_BUSY), Error::Unavailable(_)));
+        disk.begin().unwrap();
+        assert!(matches!(failing(&disk, ffi::SQLITE_CORRUPT), Error::Internal(_)));
+        assert_eq!(disk.check(), Ok(()), "a damaged page is no reason to fail others");
+        disk.commit().unwrap();
     }
 }

@@ -127,3 +127,26 @@ pub(crate) fn indexes(connection: &Connection, layout: &Layout) -> Result<Indexe
     })?;
     Ok(Indexes(entries.into_iter().map(|entries| entries.map(Entries::from_all)).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_is_synced() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let connection = writing(&folder.path().join("a.db"), &SqliteOptions::default()).unwrap();
+        let setting = |name: &str| -> String {
+            let text = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+            connection.query_row(&text, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(setting("journal_mode"), "wal");
+        assert_eq!(setting("synchronous"), "2", "FULL");
+        assert_eq!(setting("fullfsync"), "1");
+        assert_eq!(setting("page_size"), "8192");
+        // SQLite's own checkpoints would hide that an fsync failed.
+        let pages: i64 =
+            connection.pragma_query_value(None, "wal_autocheckpoint", |row| row.get(0)).unwrap();
+        assert_eq!(pages, 0);
+    }
+}

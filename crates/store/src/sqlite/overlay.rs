@@ -165,6 +165,10 @@ impl Overlay {
     /// Ends a group that is on disk.
     pub(crate) fn commit(&mut self) {
         self.undo.clear();
+    }
+
+    /// Forgets what was not used for long; for between two groups, as it takes a while.
+    pub(crate) fn forget(&mut self) {
         if self.bytes > GENERATION_BYTES_MAX {
             for Known { young, old, .. } in &mut self.tables {
                 std::mem::swap(young, old);

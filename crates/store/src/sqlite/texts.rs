@@ -1,7 +1,7 @@
 //! The texts of the statements: made once from the tables, with a place for each value.
 
 use crate::layout::{Layout, Order};
-use crate::{Column, Range};
+use crate::{Column, Kept, Range, Table};
 
 /// The statements of one table.
 pub(crate) struct Texts {
@@ -114,15 +114,30 @@ fn ordered_text(
     if let Some(index) = layout.table.indexes.get(index) {
         text += &format!(" INDEXED BY {}", index.name);
         // The index holds only rows without nulls; SQLite takes it only if told so.
-        let nullable = index.fields.iter().filter(|field| **field >= layout.table.key.len());
-        let nullable = nullable.filter_map(|field| layout.column(*field));
-        conditions.extend(nullable.map(|column| format!("{} IS NOT NULL", column.name)));
+        conditions.extend(not_null(layout, index.fields));
     }
     if !conditions.is_empty() {
         text += &format!(" WHERE {}", conditions.join(" AND "));
     }
     let names: Vec<&str> = names(layout, order).collect();
     text + &format!(" ORDER BY {}", names.join(", "))
+}
+
+/// Gives the text that finds the keys and columns of all rows that are in an index in memory.
+pub(crate) fn indexed_text(layout: &Layout) -> String {
+    let Table { name, key, columns, indexes, .. } = layout.table;
+    let names: Vec<&str> = key.iter().chain(*columns).map(|column| column.name).collect();
+    let indexes = indexes.iter().filter(|index| index.kept == Kept::InMemory);
+    let conditions = indexes.map(|index| not_null(layout, index.fields).collect::<Vec<_>>());
+    let conditions: Vec<String> = conditions.map(|all| all.join(" AND ")).collect();
+    format!("SELECT {} FROM {name} WHERE {}", names.join(", "), conditions.join(" OR "))
+}
+
+/// Gives the conditions under which a row is in an index.
+fn not_null(layout: &Layout, fields: &[usize]) -> impl Iterator<Item = String> {
+    let nullable = fields.iter().filter(|field| **field >= layout.table.key.len());
+    let nullable = nullable.filter_map(|field| layout.column(*field));
+    nullable.map(|column| format!("{} IS NOT NULL", column.name))
 }
 
 fn names(layout: &Layout, order: &Order) -> impl Iterator<Item = &'static str> {
@@ -136,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::layout::layouts;
-    use crate::{Kept, PRIMARY, Value};
+    use crate::{PRIMARY, Value};
 
     #[test]
     fn every_scan_walks_an_index_in_its_order() {

@@ -47,6 +47,7 @@ impl Writer {
             expected = jobs.len().div_ceil(2);
             while !jobs.is_empty() {
                 self.group(&mut jobs);
+                self.overlay.forget();
             }
         }
         // The last connection to close empties the log into the database; then another may open.

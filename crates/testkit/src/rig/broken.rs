@@ -32,6 +32,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 const WAIT_MAX: Duration = Duration::from_millis(100);
 /// How long a claim whose caller has gone may still find something.
 const WAITED_OUT: Duration = Duration::from_secs(1);
+/// Requests after which there may be little left to ask for.
+const TEND_EVERY: usize = 50;
 /// Attempts that are remembered.
 const ATTEMPTS_MAX: usize = 8;
 /// A server may refuse a longer request before it has read all of it, and then its answer can be
@@ -80,7 +82,10 @@ pub fn broken(local: &Local, requests: usize, seed: u64) -> BrokenReport {
     let before = local.block_on(canary(&*local.backend)).expect("the canary");
     let report = BrokenReport::default();
     let mut run = Run { local, connection: None, waited: None, attempts: Vec::new(), report };
-    for _ in 0..requests {
+    for number in 0..requests {
+        if number % TEND_EVERY == 0 {
+            run.tend();
+        }
         let (operation, request) = routes.request(&run.attempts, &mut random);
         run.one(&operation, &request);
     }
@@ -174,6 +179,29 @@ impl Run<'_> {
         }
     }
 
+    /// Sees to it that there are specs, units and attempts that requests can find.
+    fn tend(&mut self) {
+        let mut caller = Caller::new(self.local.address, ANSWER_MAX);
+        let units = json!({"work_units": [
+            {"name": "u1"}, {"name": "u2", "data": {"a": 1}}, {"name": "u3"}, {"name": ""},
+            {"name": "\0"}, {"name_base64": "//4="},
+        ]});
+        let claim = json!({"work_specs": ["plain"], "number_of_work_units": 2});
+        let requests = [
+            ("/work_spec", json!({"data": {"name": "plain"}})),
+            ("/work_spec", json!({"data": {"name": "chain", "then": "plain"}})),
+            ("/work_spec/plain/work_unit", units),
+            ("/worker/w1/request_attempts", claim.clone()),
+            ("/worker/w2/request_attempts", claim),
+        ];
+        for (path, body) in requests {
+            match caller.call("POST", &format!("/namespace/rig{path}"), None, &body) {
+                Ok(answer) if answer.status < 300 => self.remember(&answer),
+                other => self.report.violations.push(format!("{path} gets {other:?}")),
+            }
+        }
+    }
+
     /// Remembers the attempts that an answer is about, so that later requests can change them.
     fn remember(&mut self, answer: &Answer) {
         let told = answer.json();
@@ -215,7 +243,7 @@ fn canary_names() -> Done<(Namespace, SpecRef, UnitName)> {
     Ok((Namespace::new("canary")?, spec, UnitName::new(*b"bird")?))
 }
 
-/// Makes data that no request names, and some that many do.
+/// Makes data that no request names.
 async fn set_up(backend: &dyn Backend) -> Done<()> {
     let (namespace, spec, name) = canary_names()?;
     let dict = |value| data_from_json(&value);
@@ -231,10 +259,6 @@ async fn set_up(backend: &dyn Backend) -> Done<()> {
     backend
         .write(Write { commands, ..Write::one(&namespace, QueueCommand::CreateNamespace) })
         .await?;
-    let rig = Namespace::new("rig")?;
-    for spec in [json!({"name": "plain"}), json!({"name": "chain", "then": "plain"})] {
-        backend.write(Write::one(&rig, QueueCommand::SetSpec { data: dict(spec)? })).await?;
-    }
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! A real server in this process, over a store in memory, whose panics and commits are counted.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     panic,
     sync::{
-        Arc, Once,
+        Arc, Mutex, Once, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -45,7 +46,8 @@ impl Local {
         let runtime = runtime();
         let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
         runtime.spawn(engine.clone().run_due());
-        let backend = Arc::new(Watched { engine, commits: AtomicU64::new(0) });
+        let backend =
+            Arc::new(Watched { engine, commits: AtomicU64::new(0), newest: Mutex::default() });
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { listen, open: true, grace: Duration::from_secs(1) };
         let bound = bind(options, wrap(backend.clone())).expect("a free port");
@@ -74,6 +76,9 @@ fn runtime() -> Runtime {
 pub struct Watched {
     engine: Arc<Engine>,
     commits: AtomicU64,
+    /// The newest commit of each namespace. An answer of an older one is given again, for an
+    /// idempotency key.
+    newest: Mutex<HashMap<Namespace, Revision>>,
 }
 
 impl Watched {
@@ -86,11 +91,15 @@ impl Watched {
 impl Backend for Watched {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
         Box::pin(async move {
-            let committed = self.engine.write(write).await;
-            if committed.as_ref().is_ok_and(|committed| !committed.events.is_empty()) {
+            let namespace = write.namespace.clone();
+            let committed = self.engine.write(write).await?;
+            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            let newest = newest.entry(namespace).or_default();
+            if !committed.events.is_empty() && committed.revision > *newest {
+                *newest = committed.revision;
                 self.commits.fetch_add(1, Ordering::SeqCst);
             }
-            committed
+            Ok(committed)
         })
     }
 

@@ -52,6 +52,8 @@ struct Claiming {
     abort: AbortHandle,
     /// Whether it waits for work.
     waits: bool,
+    /// Whether it may have looked before the last report made new units.
+    stale: bool,
 }
 
 /// A shutdown under way.
@@ -168,7 +170,7 @@ impl Run {
             let claim = self.claim(free.min(limits::BATCH_MAX));
             let write = calls::keyed(&self.lockstep, changes, Some(claim), wait)?;
             let abort = self.exchange(write.clone());
-            self.claiming = Some(Claiming { write, abort, waits });
+            self.claiming = Some(Claiming { write, abort, waits, stale: false });
         } else if !self.outbox.is_empty() && !self.reporting {
             let changes = self.take_outbox();
             let write = calls::keyed(&self.lockstep, changes, None, Duration::ZERO)?;
@@ -245,7 +247,7 @@ impl Run {
             claiming.abort.abort();
             let write = Write { wait: BRIEFLY, ..claiming.write };
             let abort = self.exchange(write.clone());
-            self.claiming = Some(Claiming { write, abort, waits: false });
+            self.claiming = Some(Claiming { write, abort, waits: false, stale: false });
         }
         Ok(())
     }
@@ -273,16 +275,19 @@ impl Run {
         }
         let Some(claim) = exchanged.claim else {
             self.reporting = false;
-            // What was finished may have made new units.
+            // What was finished may have made new units, which a claim under way may not see.
             self.empty = false;
+            if let Some(claiming) = &mut self.claiming {
+                claiming.stale = true;
+            }
             return Ok(());
         };
         let claiming = self.claiming.take();
         match claim {
             Ok(claimed) => {
                 self.claim_backoff = calls::BACKOFF;
-                self.empty = claimed.looked && claimed.attempts.is_empty();
-                let waits = claiming.is_some_and(|claiming| claiming.waits);
+                let (waits, stale) = claiming.map_or((false, false), |c| (c.waits, c.stale));
+                self.empty = claimed.looked && claimed.attempts.is_empty() && !stale;
                 if self.empty && waits && claimed.took < self.options.wait.max(PAUSE) / 2 {
                     self.claim_at = Instant::now() + PAUSE;
                 }

@@ -135,11 +135,11 @@ impl<'c> Writer<'c> {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             add: prepare(
-                "INSERT INTO unit (namespace, spec, name, id, state, ready, due, body) \
-                 VALUES (1, 1, ?1, ?2, 0, 0.0, NULL, ?3)",
+                "INSERT INTO unit (namespace, spec, name, id, state, ready, due, since, body) \
+                 VALUES (1, 1, ?1, ?2, 0, 0.0, NULL, ?2, ?3)",
             )?,
             take: prepare(
-                "UPDATE unit SET state = 1, ready = NULL, body = ?2 \
+                "UPDATE unit SET state = 1, ready = NULL, since = NULL, body = ?2 \
                  WHERE namespace = 1 AND spec = 1 AND name = ?1",
             )?,
             attempt: prepare(
