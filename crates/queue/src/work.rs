@@ -150,7 +150,7 @@ impl<'t> Work<'t> {
     /// Gives all specs of the namespace in name order.
     pub(crate) fn all_specs(&mut self) -> Result<Vec<SpecRow>> {
         self.save_specs()?;
-        self.tx.find(store::PRIMARY, &Range::prefix([Value::id(self.live)]), u32::MAX)
+        self.tx.find(tables::SPEC_NAME, &Range::prefix([Value::id(self.live)]), u32::MAX)
     }
 
     /// Keeps a changed spec, to be saved when the write is closed.

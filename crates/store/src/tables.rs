@@ -44,10 +44,12 @@ pub static SPEC: Table = Table {
     name: "spec",
     key: &[int("namespace"), text("name")],
     columns: &[int("id")],
-    indexes: &[on_disk("spec_id", &[0, 2])],
+    indexes: &[on_disk("spec_id", &[0, 2]), in_memory("spec_name", &[0, 1])],
 };
 /// Index of [`SPEC`]: namespace, id.
 pub const SPEC_ID: usize = 0;
+/// Index of [`SPEC`]: namespace, name; the primary key again, but at hand for every claim.
+pub const SPEC_NAME: usize = 1;
 
 /// The dictionaries of work specs, apart from what changes with every claim.
 pub static SPEC_DATA: Table = Table {

@@ -1,4 +1,4 @@
-//! Transactions: six operations on rows, and the stores that run them.
+//! Transactions: five operations on rows, and the stores that run them.
 
 use model::Result;
 

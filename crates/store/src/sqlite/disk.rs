@@ -95,14 +95,16 @@ impl Disk {
         limit: u32,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let text = scan_text(layout, index, order, range);
-        let limit = Value::Int(i64::from(limit));
-        let bounds = range.prefix.iter().chain(&range.after).chain(&range.upto).chain([&limit]);
+        let bounds = range.prefix.iter().chain(&range.after).chain(&range.upto);
         let table = layout.table;
         self.noting(|| {
             let mut statement = self.connection.prepare_cached(&text)?;
             let mut rows = statement.query(params_from_iter(bounds))?;
             let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
+            // A bound LIMIT would make SQLite prepare the statement anew each time.
+            while found.len() < limit as usize
+                && let Some(row) = rows.next()?
+            {
                 let mut key = Vec::with_capacity(48);
                 for (place, column) in table.key.iter().enumerate() {
                     let value = value(row, place, column.kind)?;

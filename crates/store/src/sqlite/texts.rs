@@ -89,7 +89,7 @@ pub(crate) fn scan_text(layout: &Layout, index: usize, order: &Order, range: &Ra
     }
     let columns = layout.table.key.iter().chain(layout.table.columns);
     let columns: Vec<&str> = columns.map(|column| column.name).chain(["body"]).collect();
-    ordered_text(&columns.join(", "), layout, index, order, conditions) + " LIMIT ?"
+    ordered_text(&columns.join(", "), layout, index, order, conditions)
 }
 
 /// Gives the text that finds the smallest first field of an index, and that field's column.
@@ -130,7 +130,12 @@ pub(crate) fn indexed_text(layout: &Layout) -> String {
     let indexes = indexes.iter().filter(|index| index.kept == Kept::InMemory);
     let conditions = indexes.map(|index| not_null(layout, index.fields).collect::<Vec<_>>());
     let conditions: Vec<String> = conditions.map(|all| all.join(" AND ")).collect();
-    format!("SELECT {} FROM {name} WHERE {}", names.join(", "), conditions.join(" OR "))
+    let text = format!("SELECT {} FROM {name}", names.join(", "));
+    // An index of nothing but key columns holds every row.
+    if conditions.iter().any(String::is_empty) {
+        return text;
+    }
+    format!("{text} WHERE {}", conditions.join(" OR "))
 }
 
 /// Gives the conditions under which a row is in an index.
