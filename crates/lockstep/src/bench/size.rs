@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
@@ -37,6 +37,9 @@ pub(super) fn is_wanted(plan: &Plan) -> bool {
     all.into_iter().any(|what| plan.wants(PART, what, None))
 }
 
+/// How long a dropped store may take to close its database.
+const LET_GO_MAX: Duration = Duration::from_secs(10);
+
 /// Measures all of it, and leaves a database with the units.
 pub(super) fn measure(plan: &Plan, database: &Path) -> Result<Vec<Figure>> {
     let folder = database.parent().unwrap_or(Path::new("."));
@@ -47,7 +50,9 @@ pub(super) fn measure(plan: &Plan, database: &Path) -> Result<Vec<Figure>> {
     figures.push(Figure::new(PART, DISK, bytes as f64 / plan.units as f64, "bytes"));
     forget(database)?;
     figures.push(Figure::new(PART, COLD_START, first_claim(database)?, "s"));
+    let_go(database)?;
     figures.push(Figure::new(PART, START, first_claim(database)?, "s"));
+    let_go(database)?;
     Ok(figures)
 }
 
@@ -101,6 +106,19 @@ fn forget(database: &Path) -> Result<()> {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
     }
     Ok(())
+}
+
+/// Waits until a store that was dropped has closed its database, which it may do on its own thread.
+fn let_go(database: &Path) -> Result<()> {
+    let patience = Instant::now() + LET_GO_MAX;
+    loop {
+        match Sqlite::open(database, SqliteOptions::default()) {
+            Err(model::Error::Unavailable(_)) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return Ok(opened.map(drop)?),
+        }
+    }
 }
 
 /// Opens a database, and gives the seconds until the first unit was claimed and finished.
