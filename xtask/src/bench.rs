@@ -8,12 +8,20 @@ use crate::{repo, step::cargo};
 
 /// Builds with optimisation, runs one measurement, and keeps its figures as JSON.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
-    let (flags, names): (Vec<&String>, Vec<&String>) =
-        args.iter().partition(|arg| arg.starts_with('-'));
-    if names.len() > 1 || flags.iter().any(|flag| *flag != "--quick") {
-        bail!("cannot understand {args:?}: usage is bench [NAME] [--quick]");
+    let (name, flags) = match args {
+        [name, flags @ ..] if !name.starts_with('-') => (name.as_str(), flags),
+        flags => ("queue", flags),
+    };
+    let is_known = match flags {
+        [] => true,
+        [flag] => flag == "--quick",
+        [flag, minutes] => flag == "--steady" && minutes.parse::<u64>().is_ok(),
+        _ => false,
+    };
+    if !is_known {
+        let usage = "usage is bench [NAME] [--quick | --steady MINUTES]";
+        bail!("cannot understand {args:?}: {usage}");
     }
-    let name = names.first().map_or("queue", |name| name.as_str());
     let folder = Path::new("target").join("bench");
     fs::create_dir_all(repo::root().join(&folder))?;
     let file = folder.join(format!("{name}.json"));

@@ -3,8 +3,12 @@
 #![expect(clippy::print_stdout, reason = "this program talks to whoever runs it")]
 
 mod bench;
+#[path = "../../crates/lockstep/src/bench/nodes/cluster.rs"]
+mod cluster;
 mod counts;
 mod docs;
+mod fuzz;
+mod python;
 mod repo;
 mod step;
 mod test;
@@ -18,11 +22,14 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  test [--kills N] [FILTER]  installs missing tools and runs every check and test
+  test [--kills N] [--histories N] [FILTER]
+                             installs missing tools and runs every check and test
   ci                         does what .ci/run does: the same as test
   tidy                       checks layers, sizes, words, papers and generated pages
+  fuzz NAME SECONDS          lets a fuzzer search for inputs that break a promise
   docs                       writes the generated pages and checks the links
-  bench [NAME] [--quick]     measures a release build; NAME is queue unless given";
+  bench [NAME] [--quick]     measures a release build; NAME is queue unless given, or nodes, which
+                             also takes --steady MINUTES";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -48,6 +55,7 @@ fn run(args: &[String]) -> Result<bool> {
         "ci" if rest.is_empty() => test::run(rest),
         "tidy" if rest.is_empty() => tidy::run(),
         "docs" if rest.is_empty() => docs::run(),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

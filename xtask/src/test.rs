@@ -1,20 +1,32 @@
 //! `cargo xtask test`: every check and every test, and one closing line.
 
+use std::process::Command;
+
+use std::env;
+
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    cluster::Cluster,
     counts::Counts,
     step::{Outcome, cargo, program, quietly, timed},
-    tidy, tools,
+    tidy,
+    tools::{self, Runner},
 };
 
 /// Tells the crash rig how often to kill the server.
 const KILLS: &str = "LOCKSTEP_KILLS";
+/// Tells the rig of nodes how many histories to make.
+const HISTORIES: &str = "LOCKSTEP_HISTORIES";
+
+/// Tells the tests where their PostgreSQL is.
+const POSTGRES: &str = "LOCKSTEP_TEST_POSTGRES";
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq)]
 struct Options {
     kills: Option<u32>,
+    histories: Option<u32>,
     filter: Option<String>,
 }
 
@@ -23,17 +35,29 @@ impl Options {
         let mut options = Self::default();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
-            if arg == "--kills" {
-                let number = args.next().context("--kills needs a number")?;
-                let kills = number.parse().with_context(|| format!("--kills {number:?}"))?;
-                options.kills = Some(kills);
+            if arg == "--kills" || arg == "--histories" {
+                let number = args.next().with_context(|| format!("{arg} needs a number"))?;
+                let count = number.parse().with_context(|| format!("{arg} {number:?}"))?;
+                let of = if arg == "--kills" { &mut options.kills } else { &mut options.histories };
+                *of = Some(count);
             } else if arg.starts_with('-') || options.filter.is_some() {
-                bail!("cannot understand {arg:?}: usage is test [--kills N] [FILTER]");
+                bail!(
+                    "cannot understand {arg:?}: usage is test [--kills N] [--histories N] [FILTER]"
+                );
             } else {
                 options.filter = Some(arg.clone());
             }
         }
         Ok(options)
+    }
+
+    /// Tells the rigs how long they are to run.
+    fn tell(&self, command: &mut Command) {
+        for (name, count) in [(KILLS, self.kills), (HISTORIES, self.histories)] {
+            if let Some(count) = count {
+                command.env(name, count.to_string());
+            }
+        }
     }
 }
 
@@ -41,14 +65,25 @@ impl Options {
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let options = Options::parse(args)?;
     println!("the first run compiles everything, which takes some minutes");
-    let tools = timed("tools", || tools::ensure().map(|()| (true, String::new())))?;
+    let mut runner = Runner::CargoTest;
+    let tools = timed("tools", || {
+        runner = tools::ensure()?;
+        Ok((true, String::new()))
+    })?;
     let checks = [
         tools,
         program("fmt", &mut cargo(&["fmt", "--all", "--", "--check", "-l"]))?,
         timed("tidy", || Ok((tidy::run()?, String::new())))?,
         clippy()?,
     ];
-    let tests = [nextest(&options)?, doctests()?];
+    // One PostgreSQL for all tests; nothing in it outlives them, so it need not reach the disk.
+    let postgres = Cluster::start_in(&env::temp_dir(), &["fsync=off"])
+        .context("the tests need a PostgreSQL")?;
+    let url = postgres.url();
+    let tests = match runner {
+        Runner::Nextest => [nextest(&options, &url)?, doctests()?],
+        Runner::CargoTest => [cargo_test(&options, &url)?, doctests()?],
+    };
     Ok(report(&checks, &tests))
 }
 
@@ -57,17 +92,28 @@ fn clippy() -> Result<Outcome> {
     program("clippy", &mut cargo(&args))
 }
 
-fn nextest(options: &Options) -> Result<(Outcome, Counts)> {
+fn nextest(options: &Options, postgres: &str) -> Result<(Outcome, Counts)> {
     let mut command = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
     command.args(["--cargo-quiet", "--show-progress", "none", "--failure-output", "final"]);
+    command.env(POSTGRES, postgres);
     if let Some(filter) = &options.filter {
         command.args([filter.as_str(), "--no-tests", "pass"]);
     }
-    if let Some(kills) = options.kills {
-        command.env(KILLS, kills.to_string()).args(["--profile", "long"]);
+    if options.kills.or(options.histories).is_some() {
+        command.args(["--profile", "long"]);
     }
+    options.tell(&mut command);
     let outcome = program("tests", &mut command)?;
     let counts = Counts::of_nextest(&outcome.output);
+    Ok((outcome, counts))
+}
+
+fn cargo_test(options: &Options, postgres: &str) -> Result<(Outcome, Counts)> {
+    let mut command = cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--quiet"]);
+    command.args(&options.filter).env(POSTGRES, postgres);
+    options.tell(&mut command);
+    let outcome = program("tests", &mut command)?;
+    let counts = Counts::of_harness(&outcome.output);
     Ok((outcome, counts))
 }
 
@@ -114,8 +160,8 @@ mod tests {
     #[test]
     fn options_are_read() {
         let filter = Some("claim".to_owned());
-        let expected = Options { kills: Some(300), filter };
-        assert_eq!(options(&["--kills", "300", "claim"]).unwrap(), expected);
+        let expected = Options { kills: Some(300), histories: Some(2_000), filter };
+        assert_eq!(options(&["--kills", "300", "--histories", "2000", "claim"]).unwrap(), expected);
         assert!(options(&["--kills"]).is_err());
         assert!(options(&["--kills", "many"]).is_err());
         assert!(options(&["--fast"]).is_err());

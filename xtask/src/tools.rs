@@ -4,28 +4,58 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::cargo;
+use crate::{cluster, python, step::cargo};
 
 /// Programs that come from the system's packages, by the package of the same name.
 const SYSTEM: [&str; 2] = ["python3", "curl"];
 
+/// The version of cargo-nextest that is installed where there is none: newer ones may need a newer
+/// compiler.
+const NEXTEST: &str = "0.9.143";
+
+/// What runs the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runner {
+    /// cargo-nextest, which ends tests that hang.
+    Nextest,
+    /// What every cargo has.
+    CargoTest,
+}
+
 /// Makes sure that everything is there, and says what it installs.
-pub(crate) fn ensure() -> Result<()> {
+pub(crate) fn ensure() -> Result<Runner> {
     for part in ["fmt", "clippy"] {
         if !answers(cargo(&[part, "--version"])) {
             bail!("cargo {part} is missing: run \"rustup component add rustfmt clippy\"");
         }
     }
-    if !answers(cargo(&["nextest", "--version"])) {
-        println!("    cargo-nextest runs the tests and is missing: installing it from its source");
-        println!("    (once per machine, some minutes): cargo install cargo-nextest --locked");
-        let done = cargo(&["install", "cargo-nextest", "--locked", "--quiet"]).status()?;
-        if !done.success() {
-            bail!("cargo install cargo-nextest failed; its own message stands above");
-        }
+    let mut missing: Vec<&str> =
+        SYSTEM.into_iter().filter(|name| !answers(version_of(name))).collect();
+    if cluster::find("postgres").is_err() {
+        missing.push("postgresql");
     }
-    let missing: Vec<&str> = SYSTEM.into_iter().filter(|name| !answers(version_of(name))).collect();
-    if missing.is_empty() { Ok(()) } else { install(&missing) }
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    python::ensure()?;
+    runner(cargo)
+}
+
+/// Finds cargo-nextest, or installs it from its source.
+fn runner(cargo: fn(&[&str]) -> Command) -> Result<Runner> {
+    if answers(cargo(&["nextest", "--version"])) {
+        return Ok(Runner::Nextest);
+    }
+    let args = ["install", "cargo-nextest", "--locked", "--version", NEXTEST];
+    println!("    cargo-nextest runs the tests and is missing: installing it from its source");
+    println!("    (once per machine, some minutes): cargo {}", args.join(" "));
+    let installed = cargo(&args).arg("--quiet").status()?.success();
+    if installed && answers(cargo(&["nextest", "--version"])) {
+        return Ok(Runner::Nextest);
+    }
+    println!("    cargo-nextest could not be installed (its own message stands above), so that");
+    println!("    cargo test runs the tests instead: a test that hangs is not ended");
+    Ok(Runner::CargoTest)
 }
 
 fn install(missing: &[&str]) -> Result<()> {
@@ -51,7 +81,8 @@ fn version_of(name: &str) -> Command {
     command
 }
 
-fn answers(mut command: Command) -> bool {
+/// Tells whether a program can be run and is content.
+pub(crate) fn answers(mut command: Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
@@ -64,6 +95,17 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_run_even_where_nothing_can_be_installed() {
+        assert_eq!(runner(|_| Command::new("false")).unwrap(), Runner::CargoTest);
+        assert_eq!(runner(|_| Command::new("true")).unwrap(), Runner::Nextest);
+        // Installed, but not to be found afterwards.
+        let lost = |args: &[&str]| {
+            Command::new(if args.first() == Some(&"install") { "true" } else { "false" })
+        };
+        assert_eq!(runner(lost).unwrap(), Runner::CargoTest);
+    }
 
     #[test]
     fn what_is_missing_is_seen() {

@@ -79,6 +79,8 @@ impl fmt::Debug for RemoteOptions {
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Idle connections are dropped before the server does so, which would cost a failed try.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// The longest wait that a server's "too many requests" is heeded for.
+const WAIT_SECONDS_MAX: u64 = 60;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 
 /// A Lockstep server behind a URL.
@@ -128,14 +130,18 @@ impl Remote {
         let tries = if repeatable { self.options.tries_max.max(1) } else { 1 };
         let mut backoff = BACKOFF;
         for _ in 1..tries {
-            match self.once(path, body.clone(), wait).await {
+            let delay = match self.once(path, body.clone(), wait).await {
                 Err(Error::Unavailable(why)) => {
-                    let delay = backoff.delay();
-                    tracing::debug!(path, %why, ?delay, "trying again");
-                    sleep(delay).await;
+                    tracing::debug!(path, %why, "trying again");
+                    backoff.delay()
+                }
+                Err(Error::TooManyRequests { seconds, .. }) => {
+                    // A part of a second is added, so that not all who were refused come at once.
+                    Duration::from_secs(seconds.min(WAIT_SECONDS_MAX)) + backoff.delay()
                 }
                 answer => return answer,
-            }
+            };
+            sleep(delay).await;
         }
         self.once(path, body, wait).await
     }

@@ -44,7 +44,11 @@ pub(crate) struct Real {
 
 impl Real {
     pub(crate) fn start(engine: &Arc<Engine>, listen: SocketAddr, open: bool) -> Self {
-        let options = server::Options { listen, open, grace: Duration::from_secs(5) };
+        Self::limited(engine, listen, open, server::Rate::Usual)
+    }
+
+    fn limited(engine: &Arc<Engine>, listen: SocketAddr, open: bool, rate: server::Rate) -> Self {
+        let options = server::Options { listen, open, rate, grace: Duration::from_secs(5) };
         let bound = server::bind(options, engine.clone()).unwrap();
         let address = bound.address();
         let (stop, stopped) = oneshot::channel();
@@ -73,6 +77,25 @@ fn real() -> Real {
 fn lockstep(real: &Real) -> Lockstep {
     let remote = remote(real.address, RemoteOptions::standard());
     Lockstep::new(Arc::new(remote), namespace("a/b"))
+}
+
+#[tokio::test]
+async fn too_many_requests_wait_their_turn() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let rate = server::Rate::Max(std::num::NonZeroU32::new(4).unwrap());
+    let real = Real::limited(&real_engine(), listen, true, rate);
+    let backend = remote(real.address, RemoteOptions::standard());
+    for _ in 0..10 {
+        backend.read(Query::Namespaces(Page::default()), 0).await.unwrap();
+    }
+    let hasty = RemoteOptions { tries_max: 1, ..RemoteOptions::standard() };
+    let hasty = remote(real.address, hasty);
+    let mut refused = None;
+    for _ in 0..1_000 {
+        let read = hasty.read(Query::Namespaces(Page::default()), 0).await;
+        refused = refused.or(read.err());
+    }
+    assert!(matches!(refused, Some(Error::TooManyRequests { seconds: 1, .. })), "{refused:?}");
 }
 
 /// What a played server does with a request.

@@ -48,7 +48,8 @@ fn by_id(tx: &mut dyn Tx, id: &str) -> Result<Option<TokenRow>> {
     Ok(tx.find(tables::TOKEN_ID, &range, 1)?.into_iter().next())
 }
 
-struct TokenRow {
+/// A token, by the hash of its text.
+pub(crate) struct TokenRow {
     hash: Vec<u8>,
     info: TokenInfo,
 }

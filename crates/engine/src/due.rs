@@ -1,13 +1,19 @@
 //! The loop that does what falls due, and sweeps up after what was destroyed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use model::{Result, Time};
 use queue::Due;
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::engine::{Look, Shared, after_due, stopped};
+use crate::{
+    engine::{Look, Shared, after_due, stopped},
+    node, pulse,
+};
 
 /// Rows of each kind that one round of due work takes.
 const ROUND: u32 = 500;
@@ -15,6 +21,8 @@ const ROUND: u32 = 500;
 const SWEEP: u32 = 500;
 /// Time between two looks for something to sweep.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// Time between two looks at what other nodes have written.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 /// Longest sleep, so that a clock that was set back or forward is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
 /// Pause after an error of the store.
@@ -22,15 +30,19 @@ const ERROR_PAUSE: Duration = Duration::from_millis(500);
 
 /// Does what falls due, for ever.
 pub(crate) async fn run(shared: &Arc<Shared>) {
-    let mut next_sweep = shared.clock.now();
+    let next_sweep = shared.clock.now();
+    let first = if shared.store.is_shared() { next_sweep } else { Time::MAX };
+    let mut next = Next { sweep: next_sweep, pulse: first, renewal: first };
     loop {
-        let outcome = turn(shared, &mut next_sweep).await;
+        let outcome = turn(shared, &mut next).await;
         let now = shared.clock.now();
         let until = match outcome {
             Ok(()) => shared
                 .next_due()
                 .min(shared.waiters.next().unwrap_or(Time::MAX))
-                .min(next_sweep)
+                .min(next.sweep)
+                .min(next.pulse)
+                .min(next.renewal)
                 .min(now.plus(SLEEP_MAX)),
             Err(error) => {
                 tracing::warn!(%error, "work that is due could not be done");
@@ -44,17 +56,38 @@ pub(crate) async fn run(shared: &Arc<Shared>) {
     }
 }
 
-async fn turn(shared: &Arc<Shared>, next_sweep: &mut Time) -> Result<()> {
+/// When to look for what nobody tells of.
+struct Next {
+    sweep: Time,
+    pulse: Time,
+    renewal: Time,
+}
+
+async fn turn(shared: &Arc<Shared>, next: &mut Next) -> Result<()> {
+    if next.renewal <= shared.clock.now() {
+        submit(shared, Kind::Renew).await?;
+        next.renewal = shared.clock.now().plus(node::RENEW_EVERY);
+    }
+    let is_hinted = shared.is_hinted.swap(false, Ordering::AcqRel) && shared.waiters.any();
+    if is_hinted || next.pulse <= shared.clock.now() {
+        pulse::look(shared).await?;
+        next.pulse = shared.clock.now().plus(PULSE_EVERY);
+    }
     while shared.next_due() <= shared.clock.now() {
         once(shared).await?;
     }
     shared.waiters.wake_due(shared.clock.now(), &shared.bell);
-    if *next_sweep <= shared.clock.now() {
+    if next.sweep <= shared.clock.now() {
         let more = submit(shared, Kind::Sweep).await?;
         let pause = if more { Duration::ZERO } else { SWEEP_EVERY };
-        *next_sweep = shared.clock.now().plus(pause);
+        next.sweep = shared.clock.now().plus(pause);
     }
     Ok(())
+}
+
+/// Tells the other nodes that this one ends.
+pub(crate) async fn leave(shared: &Arc<Shared>) -> Result<()> {
+    submit(shared, Kind::Leave).await.map(drop)
 }
 
 /// Does one round of due work.
@@ -66,18 +99,22 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
     let (reply, answer) = oneshot::channel();
     let shared = Arc::clone(shared);
     let store = Arc::clone(&shared.store);
-    store.write(Box::new(DueJob { shared, kind, look: None, more: false, reply }));
+    store.write(Box::new(DueJob { shared, kind, now: None, look: None, more: false, reply }));
     answer.await.unwrap_or_else(|_| Err(stopped()))
 }
 
 enum Kind {
     Due(Due),
     Sweep,
+    Renew,
+    Leave,
 }
 
 struct DueJob {
     shared: Arc<Shared>,
     kind: Kind,
+    /// The time of the first run, so that further ones ask for the same.
+    now: Option<Time>,
     look: Option<Look>,
     more: bool,
     reply: oneshot::Sender<Result<bool>>,
@@ -85,10 +122,12 @@ struct DueJob {
 
 impl Job for DueJob {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
-        let now = self.shared.clock.now();
+        let now = *self.now.get_or_insert_with(|| self.shared.clock.now());
         match &mut self.kind {
             Kind::Due(due) => *due = queue::run_due(tx, now, ROUND)?,
             Kind::Sweep => self.more = queue::sweep(tx, now, SWEEP)?,
+            Kind::Renew => return node::renew(tx, &self.shared, now),
+            Kind::Leave => return node::leave(tx, &self.shared, now),
         }
         self.look = Some(self.shared.look(tx)?);
         Ok(())
@@ -96,10 +135,13 @@ impl Job for DueJob {
 
     fn done(self: Box<Self>, outcome: Result<()>) {
         if outcome.is_ok() {
-            self.look.into_iter().for_each(|look| self.shared.note(look));
+            // Whoever sees that nothing is due any more must see what was done, too.
             if let Kind::Due(due) = &self.kind {
                 after_due(&self.shared, due);
+                // What other nodes wrote and was due is done, or this look tells of it.
+                self.shared.note_others(i64::MAX);
             }
+            self.look.into_iter().for_each(|look| self.shared.note(look));
         }
         // A caller that has gone needs no answer.
         let _gone = self.reply.send(outcome.map(|()| self.more));

@@ -2,23 +2,23 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use model::{
-    Backend, BoxFuture, Command, Committed, Error, Event, Namespace, Query, QueueCommand, Read,
-    Reply, Result, Revision, Time, Write, limits,
+    Backend, BoxFuture, Command, Committed, Error, Event, EventBody, Namespace, Query,
+    QueueCommand, Read, Reply, Result, Revision, Time, Write, limits,
 };
 use queue::Due;
-use sha2::{Digest as _, Sha256};
 use store::{Store, Tx};
 use tokio::sync::Notify;
 
 use crate::{
     Clock, due,
+    node::{Applied, Myself},
     read::{Ask, ask},
     request,
     waiters::{Waiter, Waiters},
@@ -39,11 +39,24 @@ pub(crate) struct Shared {
     pub(crate) bell: Notify,
     /// When something falls due next, in nanoseconds since 1970.
     next_due: AtomicI64,
+    /// When something that another node has written falls due next, as of the last look.
+    others_due: AtomicI64,
     /// The last look at what falls due that was noted.
     noted: Mutex<u64>,
     looks: AtomicU64,
     seed: AtomicU64,
+    /// Whether another node has told of a commit since the last look.
+    pub(crate) is_hinted: AtomicBool,
+    /// Who else looks when another node has told of a commit.
+    on_hint: OnceLock<Arc<Notify>>,
+    /// This node, once it has joined the others.
+    pub(crate) myself: OnceLock<Myself>,
+    /// Who hears of each commit before its caller does.
+    listener: OnceLock<Listener>,
 }
+
+/// Hears of a commit: where it was, its revision, and what it changed.
+pub(crate) type Listener = Box<dyn Fn(&Namespace, Revision, &[EventBody]) + Send + Sync>;
 
 /// When something falls due next, as one job saw it.
 #[derive(Clone, Copy)]
@@ -71,15 +84,29 @@ impl Shared {
         }
     }
 
-    pub(crate) fn next_due(&self) -> Time {
-        Time(self.next_due.load(Ordering::Acquire))
+    /// Tells the listener of a commit.
+    pub(crate) fn tell(&self, namespace: &Namespace, revision: Revision, events: &[EventBody]) {
+        if let Some(listener) = self.listener.get()
+            && !events.is_empty()
+        {
+            listener(namespace, revision, events);
+        }
     }
 
-    /// Gives the seed of a write; neighbours share no stretch of what they draw.
+    /// Notes when something falls due next that was written by any node.
+    pub(crate) fn note_others(&self, next: i64) {
+        self.others_due.store(next, Ordering::Release);
+    }
+
+    pub(crate) fn next_due(&self) -> Time {
+        let others = self.others_due.load(Ordering::Acquire);
+        Time(self.next_due.load(Ordering::Acquire).min(others))
+    }
+
+    /// Gives the seed of a write. What is drawn from it steps far and is mixed well, so neighbours
+    /// share no stretch of it.
     fn next_seed(&self) -> u64 {
-        let count = self.seed.fetch_add(1, Ordering::Relaxed);
-        let digest = Sha256::digest(count.to_le_bytes());
-        digest.first_chunk().map_or(count, |bytes| u64::from_le_bytes(*bytes))
+        self.seed.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -94,16 +121,69 @@ impl Engine {
             bell: Notify::new(),
             // Unknown until the first job has looked, so the first call looks.
             next_due: AtomicI64::new(i64::MIN),
+            others_due: AtomicI64::new(i64::MAX),
             noted: Mutex::new(0),
             looks: AtomicU64::new(0),
             seed,
+            is_hinted: AtomicBool::new(false),
+            on_hint: OnceLock::new(),
+            myself: OnceLock::new(),
+            listener: OnceLock::new(),
         };
-        Arc::new(Self { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        let told = Arc::downgrade(&shared);
+        shared.store.on_hint(Box::new(move || {
+            if let Some(shared) = told.upgrade() {
+                shared.is_hinted.store(true, Ordering::Release);
+                shared.bell.notify_one();
+                shared.on_hint.get().into_iter().for_each(|hint| hint.notify_one());
+            }
+        }));
+        Arc::new(Self { shared })
+    }
+
+    /// Sets who else looks when another node has told of a commit; there can be only one.
+    pub(crate) fn ring_on_hint(&self, hint: Arc<Notify>) {
+        let _first = self.shared.on_hint.set(hint);
+    }
+
+    /// Joins the nodes of a shared store under a name that no other has: [`Engine::run_due`] then
+    /// renews this node's lease. Elsewhere it does nothing.
+    pub fn join(&self, name: String, applied: Applied) {
+        if self.shared.store.is_shared() {
+            let started = self.shared.clock.now();
+            // Who has joined stays under the first name.
+            let _joined = self.shared.myself.set(Myself { name, started, applied });
+        }
+    }
+
+    /// Leaves the other nodes in good order.
+    pub async fn leave(&self) -> Result<()> {
+        if self.shared.myself.get().is_none() {
+            return Ok(());
+        }
+        due::leave(&self.shared).await
     }
 
     /// Does what falls due, for ever.
     pub async fn run_due(self: Arc<Self>) {
         due::run(&self.shared).await;
+    }
+
+    /// Sets who hears of each commit before its caller does; there can be only one.
+    pub(crate) fn listen(&self, listener: Listener) {
+        if self.shared.listener.set(listener).is_err() {
+            tracing::error!("an engine has two caches over it, and tells only one of its commits");
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
+    }
+
+    /// Tells when something falls due next, as of the last commit that was answered.
+    pub(crate) fn next_due(&self) -> Time {
+        self.shared.next_due()
     }
 
     /// Does everything that is due by now, so that what follows sees it done.
@@ -114,10 +194,10 @@ impl Engine {
         Ok(())
     }
 
-    async fn write_now(&self, write: Arc<Write>, keep: request::Keep) -> Result<WriteOutcome> {
+    async fn write_now(&self, write: Arc<Write>) -> Result<WriteOutcome> {
         self.settle().await?;
         let seed = self.shared.next_seed();
-        let (job, reply) = WriteJob::new(Arc::clone(&self.shared), write, keep, seed);
+        let (job, reply) = WriteJob::new(Arc::clone(&self.shared), write, seed);
         self.shared.store.write(Box::new(job));
         reply.await.unwrap_or_else(|_| Err(stopped()))
     }
@@ -128,16 +208,16 @@ impl Engine {
         let waits = !write.wait.is_zero();
         let write = Arc::new(write);
         if !waits {
-            return Ok(self.write_now(write, request::Keep::Always).await?.committed);
+            return Ok(self.write_now(write).await?.committed);
         }
         // Registered before the first look, so that work added in between is not missed.
         let mut waiter = self.shared.waiters.register(&write);
-        let outcome = self.write_now(Arc::clone(&write), request::Keep::Always).await?;
+        let outcome = self.write_now(Arc::clone(&write)).await?;
         if !found_nothing(&write, &outcome.committed) {
             return Ok(outcome.committed);
         }
         let mut committed = outcome.committed;
-        let claims = Arc::new(only_claims(&write));
+        let claims = Arc::new(claims_of(&write));
         self.shared.waiters.expect(&write.namespace, outcome.later, &self.shared.bell);
         // A recalled answer says what was found then, so the claims look again at once.
         let mut look = outcome.recalled;
@@ -147,7 +227,7 @@ impl Engine {
             }
             look = false;
             waiter = self.shared.waiters.register(&write);
-            let outcome = self.write_now(Arc::clone(&claims), request::Keep::Claims).await?;
+            let outcome = self.write_now(Arc::clone(&claims)).await?;
             if !found_nothing(&claims, &outcome.committed) {
                 merge(&write, &mut committed, outcome.committed);
                 return Ok(committed);
@@ -183,6 +263,11 @@ fn check(write: &Write) -> Result<()> {
     }
 }
 
+/// Tells whether a write does nothing but claim.
+pub(crate) fn only_claims(write: &Write) -> bool {
+    write.commands.iter().all(is_claim)
+}
+
 fn is_claim(command: &Command) -> bool {
     matches!(command, Command::Queue(QueueCommand::Claim(_)))
 }
@@ -195,7 +280,7 @@ fn found_nothing(write: &Write, committed: &Committed) -> bool {
 }
 
 /// Gives the claims of a write as a write of their own, with an idempotency key of its own.
-fn only_claims(write: &Write) -> Write {
+pub(crate) fn claims_of(write: &Write) -> Write {
     Write {
         namespace: write.namespace.clone(),
         request_id: write.request_id.as_ref().map(|id| request::waiting(id)),
@@ -205,7 +290,7 @@ fn only_claims(write: &Write) -> Write {
 }
 
 /// Puts the replies to the claims in their places.
-fn merge(write: &Write, committed: &mut Committed, claimed: Committed) {
+pub(crate) fn merge(write: &Write, committed: &mut Committed, claimed: Committed) {
     let places = write.commands.iter().zip(&mut committed.replies);
     let places = places.filter(|(command, _)| is_claim(command)).map(|(_, reply)| reply);
     for (place, reply) in places.zip(claimed.replies) {
@@ -246,6 +331,7 @@ impl Backend for Engine {
 pub(crate) fn after_due(shared: &Shared, due: &Due) {
     metrics::counter!("lockstep_lease_expiries_total").increment(due.expired);
     for (namespace, closed) in &due.closed {
+        shared.tell(namespace, closed.revision, &closed.events);
         shared.waiters.wake(namespace, &closed.ready, &shared.bell);
     }
 }

@@ -1,13 +1,20 @@
 //! One door over a store: applies writes, answers reads, does what falls due, and lets claims wait.
 
 mod admin;
+mod cache;
 mod clock;
 mod due;
 mod engine;
+mod node;
+mod pulse;
 mod read;
 mod request;
+mod verify;
 mod waiters;
 mod write;
 
-pub use clock::{Clock, SystemClock};
+pub use cache::{CacheCounts, CacheOptions, Cached};
+pub use clock::{Clock, SystemClock, clock_of};
 pub use engine::Engine;
+pub use node::Applied;
+pub use verify::verify;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::{
     admin,
     engine::{Shared, stopped},
+    node,
 };
 
 /// A question to the store.
@@ -71,7 +72,8 @@ impl Job for ReadJob {
 
 fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
     let read = match query {
-        Query::Tokens | Query::TokenByHash(_) => admin::answer(tx, query)?,
+        Query::Tokens | Query::TokenByHash(_) => admin::answer(tx, query),
+        Query::Nodes => node::answer(tx),
         Query::Namespaces(_)
         | Query::Namespace(_)
         | Query::Specs(..)
@@ -82,14 +84,21 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
         | Query::Attempts(..)
         | Query::Worker(..)
         | Query::Workers(..)
+        | Query::Locks(..)
         | Query::Summary(..)
-        | Query::OldestReady => queue::answer(tx, query)?,
+        | Query::OldestReady
+        | Query::Since(_) => queue::answer(tx, query),
     };
-    if query.namespace().is_some() && read.as_of < at_least {
-        let as_of = read.as_of;
+    let Some(namespace) = query.namespace().filter(|_| at_least > 0) else { return read };
+    let as_of = match &read {
+        Ok(read) => read.as_of,
+        // What is not there may be there in the revision that was asked for.
+        Err(_) => queue::revision(tx, namespace)?,
+    };
+    if as_of < at_least {
         return Err(Error::Unavailable(format!(
             "revision {at_least} was asked for, but the newest is {as_of}"
         )));
     }
-    Ok(read)
+    read
 }

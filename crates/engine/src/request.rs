@@ -5,19 +5,15 @@ use model::{Committed, Error, Id, Result, Time, Write, limits};
 use sha2::{Digest as _, Sha256};
 use store::{Doc, Key, Row, Table, Tx, TxExt as _, Value, tables};
 
-/// When the answer to a write with a key is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// In any case.
-    Always,
-    /// Only if its claims got something, because otherwise they go on waiting.
-    Claims,
-}
-
 /// Gives the key under which the waiting claims of a write are kept: longer than any key that a
 /// caller may give.
 pub(crate) fn waiting(id: &str) -> String {
     format!("{id:<256}waiting")
+}
+
+/// Tells whether a key is one of claims that wait.
+pub(crate) fn is_waiting(id: &str) -> bool {
+    id.len() > limits::REQUEST_ID_BYTES_MAX
 }
 
 /// Digests what a write asks for.
@@ -70,7 +66,8 @@ fn key(namespace: Id, id: &str) -> Key {
     vec![Value::id(namespace), Value::Text(id.into())]
 }
 
-struct RequestRow {
+/// A kept answer.
+pub(crate) struct RequestRow {
     namespace: Id,
     id: String,
     due: Time,

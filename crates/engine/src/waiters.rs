@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use model::{Claim, Command, Namespace, QueueCommand, SpecName, Time, Write};
+use model::{Claim, Command, Namespace, QueueCommand, Revision, SpecName, Time, Write};
 use queue::Ready;
 use tokio::sync::{Notify, oneshot};
 
@@ -23,6 +23,8 @@ pub(crate) struct Waiters {
 #[derive(Default)]
 struct Waiting {
     claims: HashMap<Namespace, VecDeque<Entry>>,
+    /// The revisions at which other nodes' work was looked for.
+    seen: HashMap<Namespace, Revision>,
     /// Continuous specs that have work at a later time.
     later: HashMap<(Namespace, SpecName), Ready>,
 }
@@ -106,6 +108,28 @@ impl Waiters {
         }
         drop(waiting);
         bell.notify_one();
+    }
+
+    /// Tells whether any claim waits.
+    pub(crate) fn any(&self) -> bool {
+        self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Gives the namespaces in which claims wait, each with the revision that was seen last.
+    pub(crate) fn namespaces(&self) -> Vec<(Namespace, Revision)> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let mut waiting = self.lock();
+        let Waiting { claims, seen, .. } = &mut *waiting;
+        seen.retain(|namespace, _| claims.contains_key(namespace));
+        let seen = |namespace| seen.get(namespace).copied().unwrap_or(0);
+        claims.keys().map(|namespace| (namespace.clone(), seen(namespace))).collect()
+    }
+
+    /// Notes that work was looked for as of a revision.
+    pub(crate) fn saw(&self, namespace: &Namespace, revision: Revision) {
+        self.lock().seen.insert(namespace.clone(), revision);
     }
 
     /// Tells when the next such work is there.

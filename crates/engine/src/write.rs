@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Attempt, AttemptChange, Change, ChangeAttempts, Command, Committed, EventBody, QueueCommand,
-    Reply, Result, Time, Write,
+    Attempt, AttemptChange, Change, ChangeAttempts, Command, Committed, EventBody, Id,
+    QueueCommand, Reply, Result, Time, Write,
 };
 use queue::{Ready, Work};
 use store::{Job, Tx};
@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     admin,
-    engine::{Look, Shared, stopped},
-    request::{self, Keep},
+    engine::{Look, Shared, claims_of, merge, only_claims, stopped},
+    request,
 };
 
 /// The outcome of a write, and what its claims can look forward to.
@@ -30,8 +30,9 @@ type Answer = Result<WriteOutcome>;
 pub(crate) struct WriteJob {
     shared: Arc<Shared>,
     write: Arc<Write>,
-    keep: Keep,
     seed: u64,
+    /// The time of the first run, so that further ones ask for the same.
+    now: Option<Time>,
     ran: Option<Ran>,
     reply: Option<oneshot::Sender<Answer>>,
 }
@@ -47,11 +48,10 @@ impl WriteJob {
     pub(crate) fn new(
         shared: Arc<Shared>,
         write: Arc<Write>,
-        keep: Keep,
         seed: u64,
     ) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { shared, write, keep, seed, ran: None, reply: Some(reply) }, answer)
+        (Self { shared, write, seed, now: None, ran: None, reply: Some(reply) }, answer)
     }
 
     fn apply(&self, tx: &mut dyn Tx, now: Time) -> Result<Ran> {
@@ -61,7 +61,7 @@ impl WriteJob {
         let mut digest = None;
         if let Some(id) = &write.request_id {
             let made = request::digest(write)?;
-            if let Some(committed) = request::recall(work.tx, history, id, &made)? {
+            if let Some(committed) = recall(work.tx, history, write, id, &made)? {
                 let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
                 return Ok(Ran { outcome, ready: Vec::new(), look: None });
             }
@@ -87,7 +87,7 @@ impl WriteJob {
         let committed = Committed { revision: closed.revision, replies, events: closed.events };
         if let Some((id, digest)) = digest
             && !nowhere
-            && (self.keep == Keep::Always || has_attempts(&committed))
+            && is_worth_keeping(write, id, &committed)
         {
             request::keep(tx, history, id, &digest, now, &committed)?;
         }
@@ -98,7 +98,7 @@ impl WriteJob {
 
 impl Job for WriteJob {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
-        let now = self.shared.clock.now();
+        let now = *self.now.get_or_insert_with(|| self.shared.clock.now());
         let mut ran = self.apply(tx, now)?;
         ran.look = Some(self.shared.look(tx)?);
         self.ran = Some(ran);
@@ -116,6 +116,10 @@ impl Job for WriteJob {
                 return;
             }
         };
+        if !ran.outcome.recalled {
+            let committed = &ran.outcome.committed;
+            self.shared.tell(&self.write.namespace, committed.revision, &committed.events);
+        }
         ran.look.into_iter().for_each(|look| self.shared.note(look));
         self.shared.waiters.wake(&self.write.namespace, &ran.ready, &self.shared.bell);
         if !ran.outcome.recalled {
@@ -125,6 +129,45 @@ impl Job for WriteJob {
             give_back(&self.shared, &self.write, unheard.committed.replies);
         }
     }
+}
+
+/// Gives the answer to an earlier write with the same key, with what its claims got while they
+/// waited.
+fn recall(
+    tx: &mut dyn Tx,
+    history: Id,
+    write: &Write,
+    id: &str,
+    digest: &[u8; 32],
+) -> Result<Option<Committed>> {
+    let first = request::recall(tx, history, id, digest)?;
+    // Only of claims that stand alone there may be no answer from before they waited.
+    let waited = !request::is_waiting(id) && (first.is_some() || only_claims(write));
+    if !waited {
+        return Ok(first);
+    }
+    let claims = claims_of(write);
+    let later = match &claims.request_id {
+        Some(id) if !claims.commands.is_empty() => {
+            request::recall(tx, history, id, &request::digest(&claims)?)?
+        }
+        _ => None,
+    };
+    Ok(match (first, later) {
+        (Some(mut first), Some(later)) => {
+            merge(write, &mut first, later);
+            Some(first)
+        }
+        (first, later) => first.or(later),
+    })
+}
+
+/// Tells whether an answer has to be the same the next time: not that of claims that got nothing
+/// and changed nothing, which may as well look again, or that go on waiting.
+fn is_worth_keeping(write: &Write, id: &str, committed: &Committed) -> bool {
+    has_attempts(committed)
+        || !only_claims(write)
+        || !(committed.events.is_empty() || request::is_waiting(id))
 }
 
 fn has_attempts(committed: &Committed) -> bool {
@@ -154,7 +197,7 @@ fn give_back(shared: &Arc<Shared>, write: &Write, replies: Vec<Reply>) {
     }
     let command = QueueCommand::ChangeAttempts(ChangeAttempts { changes });
     let write = Arc::new(Write::one(&write.namespace, command));
-    let (mut job, _) = WriteJob::new(Arc::clone(shared), write, Keep::Always, 0);
+    let (mut job, _) = WriteJob::new(Arc::clone(shared), write, 0);
     // Nobody waits for this one, and nothing in it could be given back.
     job.reply = Some(oneshot::channel().0);
     shared.store.write(Box::new(job));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attempt, bench, completions, config, demo, load, man, namespace, serve, spec, summary, token,
-    unit, worker,
+    attempt, backup, bench, completions, config, demo, export, health, import, load, man,
+    namespace, serve, spec, summary, token, unit, verify, worker,
 };
 
 const EXIT_CODES: &str = "\
@@ -94,6 +94,18 @@ pub(crate) enum Noun {
     Summary(summary::SummaryArgs),
     /// Set all work specs of a flow file
     Load(load::LoadArgs),
+    /// Read a whole store from a file, or bring over what another queue holds
+    Import(import::ImportArgs),
+    /// Write a whole store to a file that `import` reads
+    Export(export::ExportArgs),
+    /// Copy a SQLite store while a server runs on it
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of a SQLite store
+    Restore(backup::RestoreArgs),
+    /// Look over everything that a store holds
+    Verify(verify::VerifyArgs),
+    /// Ask a server whether it is ready
+    Health(health::HealthArgs),
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(token::Verb),
@@ -122,6 +134,11 @@ impl Noun {
     pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
         match self {
             Self::Serve(args) => args.settings(),
+            Self::Import(args) => args.settings(),
+            Self::Export(args) => args.settings(),
+            Self::Backup(args) => args.settings(),
+            Self::Restore(args) => args.settings(),
+            Self::Verify(args) => args.settings(),
             Self::Namespace(_)
             | Self::Spec(_)
             | Self::Unit(_)
@@ -133,6 +150,7 @@ impl Noun {
             | Self::Demo(_)
             | Self::Bench(_)
             | Self::Config(_)
+            | Self::Health(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Reference

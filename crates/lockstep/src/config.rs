@@ -1,5 +1,7 @@
 //! Settings: defaults, then the file, then the environment, then flags; each knows its origin.
 
+mod keys;
+
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -10,83 +12,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use model::Namespace;
+use server::Rate;
 
+use self::keys::{KEYS, Key, address, folder, on_or_off, rate, rpc, yes_or_no};
 use crate::{failure::Failure, span};
-
-/// One setting that there is.
-struct Key {
-    name: &'static str,
-    env: &'static str,
-    flag: &'static str,
-    default: fn() -> Option<String>,
-    check: fn(&str) -> Result<()>,
-}
-
-const KEYS: [Key; 9] = [
-    Key {
-        name: "url",
-        env: "LOCKSTEP_URL",
-        flag: "--url",
-        default: || Some("http://127.0.0.1:5980".to_owned()),
-        check: anything,
-    },
-    Key {
-        name: "token",
-        env: "LOCKSTEP_TOKEN",
-        flag: "--token",
-        default: || None,
-        check: anything,
-    },
-    Key {
-        name: "token_file",
-        env: "LOCKSTEP_TOKEN_FILE",
-        flag: "--token-file",
-        default: || None,
-        check: anything,
-    },
-    Key {
-        name: "namespace",
-        env: "LOCKSTEP_NAMESPACE",
-        flag: "--namespace",
-        default: || Some(String::new()),
-        check: |text| Ok(Namespace::new(text).map(drop)?),
-    },
-    Key {
-        name: "serve.listen",
-        env: "LOCKSTEP_LISTEN",
-        flag: "--listen",
-        default: || Some("127.0.0.1:5980".to_owned()),
-        check: |text| address(text).map(drop),
-    },
-    Key {
-        name: "serve.store",
-        env: "LOCKSTEP_STORE",
-        flag: "--store",
-        default: || data_file().map(|path| format!("sqlite:{}", path.display())),
-        check: |text| StoreAt::parse(text).map(drop),
-    },
-    Key {
-        name: "serve.grace",
-        env: "LOCKSTEP_GRACE",
-        flag: "--grace",
-        default: || Some("10s".to_owned()),
-        check: |text| Ok(span::parse(text).map(drop)?),
-    },
-    Key {
-        name: "log.format",
-        env: "LOCKSTEP_LOG_FORMAT",
-        flag: "--log-format",
-        default: || Some("text".to_owned()),
-        check: log_format,
-    },
-    Key {
-        name: "log.filter",
-        env: "LOCKSTEP_LOG",
-        flag: "--log",
-        default: || Some("info".to_owned()),
-        check: anything,
-    },
-];
 
 /// Where a value came from, in rising order of weight.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,9 +83,32 @@ impl Config {
         address(self.text("serve.listen"))
     }
 
+    /// Gives the address to listen on for CBOR-RPC.
+    pub(crate) fn rpc(&self) -> Result<Option<SocketAddr>> {
+        rpc(self.text("serve.rpc"))
+    }
+
     /// Gives the place of the store.
     pub(crate) fn store(&self) -> Result<StoreAt> {
         StoreAt::parse(self.text("serve.store"))
+    }
+
+    /// Tells whether programs on this machine need a token too.
+    pub(crate) fn require_token(&self) -> Result<bool> {
+        yes_or_no(self.text("serve.require_token"))
+    }
+
+    /// Gives the number of requests that one caller may make.
+    pub(crate) fn rate(&self) -> Result<Rate> {
+        match self.text("serve.rate_limit") {
+            "" => Ok(Rate::Usual),
+            text => rate(text),
+        }
+    }
+
+    /// Tells whether answers are kept in memory.
+    pub(crate) fn cache(&self) -> Result<bool> {
+        on_or_off(self.text("serve.cache"))
     }
 
     /// Gives the time that requests get to end in when the server stops.
@@ -188,7 +140,7 @@ impl Config {
             Some((_, origin)) if key.name == "token" => {
                 (key.name, Some("(hidden)".to_owned()), Some(origin))
             }
-            Some((value, origin)) => (key.name, Some(value.clone()), Some(origin)),
+            Some((value, origin)) => (key.name, Some(without_password(value)), Some(origin)),
         };
         KEYS.iter().map(entry).collect()
     }
@@ -225,6 +177,15 @@ impl Config {
     }
 }
 
+/// Hides the password in an address.
+fn without_password(text: &str) -> String {
+    let found = text.split_once("://").and_then(|(scheme, rest)| {
+        let (user, place) = rest.split_at_checked(rest.split('/').next()?.rfind('@')?)?;
+        Some(format!("{scheme}://{}:…{place}", user.split_once(':')?.0))
+    });
+    found.unwrap_or_else(|| text.to_owned())
+}
+
 /// Where the records are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreAt {
@@ -232,17 +193,21 @@ pub(crate) enum StoreAt {
     Memory,
     /// In this SQLite database.
     Sqlite(PathBuf),
+    /// In the PostgreSQL database at this address, which may hold a password.
+    Postgres(String),
 }
 
 impl StoreAt {
-    /// Reads `memory` or `sqlite:PATH`.
+    /// Reads `memory`, `sqlite:PATH` or `postgres://…`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
             _ => Err(Failure::usage(
                 format!("unknown store {text:?}"),
-                "write `memory`, or `sqlite:PATH` with the path of a database file",
+                "write `memory`, `sqlite:PATH` with the path of a database file, or \
+                 postgres://USER@HOST:PORT/DATABASE",
             )
             .into()),
         }
@@ -251,17 +216,6 @@ impl StoreAt {
 
 fn usual_file() -> Option<PathBuf> {
     folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("lockstep/config.toml"))
-}
-
-fn data_file() -> Option<PathBuf> {
-    folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("lockstep/lockstep.db"))
-}
-
-/// Finds a folder of the XDG base directory rules: only absolute paths count.
-fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
-    let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
-    named.or_else(|| env::home_dir().map(|home| home.join(below_home)))
 }
 
 fn flatten(prefix: &str, table: &toml::Table, found: &mut Vec<(String, String)>) {
@@ -296,20 +250,21 @@ pub(crate) fn closest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     (distance(best) <= 1 + length / 4 && distance(best) < length).then_some(best)
 }
 
-fn anything(_: &str) -> Result<()> {
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::without_password;
 
-fn address(text: &str) -> Result<SocketAddr> {
-    text.parse().map_err(|_| {
-        let message = format!("{text:?} is not an address to listen on");
-        Failure::usage(message, "write an IP address and a port, such as 127.0.0.1:5980").into()
-    })
-}
-
-fn log_format(text: &str) -> Result<()> {
-    if matches!(text, "text" | "json") {
-        return Ok(());
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let shown = [
+            ("postgres://me:s3c@ret@db:5432/work?x=1", "postgres://me:…@db:5432/work?x=1"),
+            ("postgres://me@db/work", "postgres://me@db/work"),
+            ("postgres://db/a:b@c", "postgres://db/a:b@c"),
+            ("sqlite:/var/lib/a:b@c.db", "sqlite:/var/lib/a:b@c.db"),
+            ("127.0.0.1:5980", "127.0.0.1:5980"),
+        ];
+        for (address, expected) in shown {
+            assert_eq!(without_password(address), expected);
+        }
     }
-    Err(Failure::usage(format!("unknown log format {text:?}"), "write `text` or `json`").into())
 }

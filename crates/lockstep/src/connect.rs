@@ -43,7 +43,7 @@ pub(crate) struct Part {
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: u32,
     /// Show only what comes after this one (the "next" of an earlier list)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub(crate) after: Option<String>,
 }
 

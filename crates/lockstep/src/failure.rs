@@ -2,7 +2,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
-use model::Error;
+use model::{Error, ErrorCode};
 
 use crate::output::say;
 
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// Says that the request itself is wrong.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: "usage", exit: 2, message: message.into(), hint: hint.into() }
+        Self { code: ErrorCode::USAGE.code, exit: 2, message: message.into(), hint: hint.into() }
     }
 
     /// Gives an error another hint.
@@ -29,7 +29,7 @@ impl Failure {
 
     /// Says that work was done and its outcome is not what it has to be.
     pub(crate) fn differs(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: "differs", exit: 1, message: message.into(), hint: hint.into() }
+        Self { code: ErrorCode::DIFFERS.code, exit: 1, message: message.into(), hint: hint.into() }
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // A reader that went away needs no message.
     let _printed = error.print();
     if error.use_stderr() {
-        say("code: usage");
+        say(&format!("code: {}", ErrorCode::USAGE.code));
         return ExitCode::from(2);
     }
     ExitCode::SUCCESS
@@ -96,7 +96,7 @@ fn told(error: &anyhow::Error) -> Told {
             return Told { exit: exit_of(error), code: code.code, hint: hint_of(error) };
         }
     }
-    Told { exit: 1, code: "failed", hint: String::new() }
+    Told { exit: 1, code: ErrorCode::FAILED.code, hint: String::new() }
 }
 
 fn hint_of(error: &Error) -> String {
@@ -114,7 +114,7 @@ fn exit_of(error: &Error) -> u8 {
         400 | 413 => 2,
         404 | 410 => 3,
         409 => 4,
-        503 | 507 => 5,
+        429 | 503 | 507 => 5,
         401 | 403 => 6,
         _ => 1,
     }

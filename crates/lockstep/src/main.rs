@@ -1,5 +1,6 @@
 //! The `lockstep` program: one binary that is server, client and worker.
 
+mod archive;
 mod args;
 mod bench;
 mod commands;

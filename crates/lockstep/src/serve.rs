@@ -1,17 +1,20 @@
 //! `lockstep serve`: a store, the engine over it, and what listens.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use engine::{Engine, SystemClock};
-use model::{Answer, Backend, Query};
-use store::{Memory, Sqlite, SqliteOptions, Store};
+use engine::{Applied, CacheOptions, Cached, Engine};
+use model::{Answer, Backend, Data, Query, data_from_json};
+use serde_json::Value;
+use server::{Options, RpcOptions};
+use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
     config::{Config, StoreAt},
     failure::Failure,
+    files,
     output::Output,
     signals::Stop,
 };
@@ -19,22 +22,43 @@ use crate::{
 /// How to serve.
 #[derive(Args)]
 #[command(after_long_help = "\
-On a loopback address nobody needs a token. Any other address is refused as long as the store has no
-token; make the first one with `lockstep token create --store`.
+On a loopback address nobody needs a token unless --require-token is given. Any other address, and
+--require-token, is refused as long as the store has no token; make the first one with
+`lockstep token create --store`.
 SIGINT or SIGTERM ends the server when running requests have ended; a second one ends it at once.
 
 Examples:
   lockstep serve
   lockstep serve --store memory --listen 127.0.0.1:8080
-  lockstep serve --store sqlite:/var/lib/lockstep/lockstep.db --log-format json")]
+  lockstep serve --store sqlite:/var/lib/lockstep/lockstep.db --log-format json
+  lockstep serve --store 'postgres://me@db:5432/work?password_file=/run/secrets/db'
+  lockstep serve --require-token --rate-limit 200")]
 pub(crate) struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:5980] [env: LOCKSTEP_LISTEN]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// `memory` or `sqlite:PATH` [default: lockstep/lockstep.db in the XDG data folder]
-    /// [env: LOCKSTEP_STORE]
+    /// `memory`, `sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`
+    /// [default: lockstep/lockstep.db in the XDG data folder] [env: LOCKSTEP_STORE]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
+    /// Ask everyone for a token, also programs on this machine [env: LOCKSTEP_REQUIRE_TOKEN]
+    #[arg(long)]
+    require_token: bool,
+    /// How many requests a second one token, or one address without a token, may make; 0 is any
+    /// number [default: 1000, and any number on loopback without a token]
+    /// [env: LOCKSTEP_RATE_LIMIT]
+    #[arg(long, value_name = "N")]
+    rate_limit: Option<String>,
+    /// `on`, or `off` to read everything from the store [default: on] [env: LOCKSTEP_CACHE]
+    #[arg(long, value_name = "CACHE")]
+    cache: Option<String>,
+    /// Address for the CBOR-RPC of Diffeo Coordinate's clients, or `off`
+    /// [default: 127.0.0.1:5932] [env: LOCKSTEP_RPC]
+    #[arg(long, value_name = "ADDRESS")]
+    rpc: Option<String>,
+    /// YAML or JSON file that CBOR-RPC clients get from `get_config` [env: LOCKSTEP_RPC_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    rpc_config: Option<String>,
     /// How long running requests get to end [default: 10s] [env: LOCKSTEP_GRACE]
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
@@ -52,6 +76,11 @@ impl ServeArgs {
         vec![
             ("serve.listen", self.listen.clone()),
             ("serve.store", self.store.clone()),
+            ("serve.require_token", self.require_token.then(|| "true".to_owned())),
+            ("serve.rate_limit", self.rate_limit.clone()),
+            ("serve.cache", self.cache.clone()),
+            ("serve.rpc", self.rpc.clone()),
+            ("serve.rpc_config", self.rpc_config.clone()),
             ("serve.grace", self.grace.clone()),
             ("log.format", self.log_format.clone()),
             ("log.filter", self.log.clone()),
@@ -63,11 +92,38 @@ impl ServeArgs {
 pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
     let stop = Stop::listen()?;
     let place = config.store()?;
-    let mut server = start(open(&place)?, config.listen()?, config.grace()?).await?;
+    let listen = config.listen()?;
+    let options = Options {
+        listen,
+        open: listen.ip().is_loopback() && !config.require_token()?,
+        rate: config.rate()?,
+        grace: config.grace()?,
+    };
+    let cache = match (config.cache()?, &place) {
+        (false, _) => Cache::Off,
+        (true, StoreAt::Memory | StoreAt::Sqlite(_)) => Cache::Alone,
+        (true, StoreAt::Postgres(_)) => Cache::AmongOthers,
+    };
+    let rpc = match config.rpc()? {
+        None => None,
+        Some(listen) => Some(Rpc {
+            listen,
+            open: listen.ip().is_loopback() && !config.require_token()?,
+            config: rpc_config(config.text("serve.rpc_config"))?,
+        }),
+    };
+    let mut server = start(open(&place)?, options, cache, rpc).await?;
     if config.text("log.format") == "json" {
         tracing::info!(address = %server.address(), "listening");
     } else {
         out.note(format!("listening on http://{}", server.address()));
+    }
+    match server.rpc {
+        Some(address) if config.text("log.format") == "json" => {
+            tracing::info!(%address, "listening for CBOR-RPC");
+        }
+        Some(address) => out.note(format!("CBOR-RPC on {address}")),
+        None => {}
     }
     tokio::select! {
         () = stop.asked() => {}
@@ -88,40 +144,90 @@ pub(crate) fn open(place: &StoreAt) -> Result<Arc<dyn Store>> {
             }
             Ok(Arc::new(Sqlite::open(path, SqliteOptions::default())?))
         }
+        StoreAt::Postgres(url) => Ok(Arc::new(Postgres::open(url, &PostgresOptions::default())?)),
     }
+}
+
+/// What stands before the store.
+#[derive(Clone, Copy)]
+pub(crate) enum Cache {
+    /// Nothing.
+    Off,
+    /// A cache, and nobody else writes to the store.
+    Alone,
+    /// A cache that follows what others write to the store.
+    AmongOthers,
+}
+
+/// How to listen for CBOR-RPC.
+pub(crate) struct Rpc {
+    listen: SocketAddr,
+    open: bool,
+    config: Option<Data>,
+}
+
+/// Reads what `get_config` gives; no file is none.
+fn rpc_config(path: &str) -> Result<Option<Data>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(data_from_json(&Value::Object(files::yaml_map(path)?))?))
 }
 
 /// A server that runs.
 pub(crate) struct Running {
+    engine: Arc<Engine>,
     address: SocketAddr,
+    rpc: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<model::Result<()>>,
     due: JoinHandle<()>,
+    following: Option<JoinHandle<()>>,
 }
 
 /// Starts a server over a store.
 pub(crate) async fn start(
     store: Arc<dyn Store>,
-    listen: SocketAddr,
-    grace: Duration,
+    options: Options,
+    cache: Cache,
+    rpc: Option<Rpc>,
 ) -> Result<Running> {
-    let engine = Engine::new(store, Arc::new(SystemClock));
-    let open = listen.ip().is_loopback();
-    if !open {
+    let clock = engine::clock_of(&store);
+    let engine = Engine::new(store, clock.clone());
+    let closed = [(options.open, options.listen)].into_iter();
+    let closed = closed.chain(rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
+    for (_, listen) in closed.filter(|(open, _)| !open) {
         refuse_without_tokens(&*engine, listen).await?;
     }
-    let options = server::Options { listen, open, grace };
-    let backend: Arc<dyn Backend> = engine.clone();
-    let bound = server::bind(options, backend)
+    let cached = || Cached::over(engine.clone(), CacheOptions::default());
+    let mut applied: Applied = Box::new(Vec::new);
+    let (backend, following): (Arc<dyn Backend>, _) = match cache {
+        Cache::Off => (engine.clone(), None),
+        Cache::Alone => (cached(), None),
+        Cache::AmongOthers => {
+            let cached = cached();
+            let tells = cached.clone();
+            applied = Box::new(move || tells.positions());
+            (cached.clone(), Some(tokio::spawn(cached.follow())))
+        }
+    };
+    engine.join(node_name()?, applied);
+    let mut bound = server::bind(options, backend)
         .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?;
-    let address = bound.address();
+    if let Some(Rpc { listen, open, config }) = rpc {
+        let options = RpcOptions { listen, open, clock, config };
+        bound = bound.with_rpc(options).map_err(|error| {
+            Failure::hinted(error.into(), "choose another address with --rpc, or --rpc off")
+        })?;
+    }
+    let (address, rpc) = (bound.address(), bound.rpc_address());
     let (stop, stopped) = oneshot::channel();
     let serving = bound.serve(async {
         // A sender that is dropped means the same as one that sends.
         let _either = stopped.await;
     });
-    let due = tokio::spawn(engine.run_due());
-    Ok(Running { address, stop, serving: tokio::spawn(serving), due })
+    let due = tokio::spawn(engine.clone().run_due());
+    Ok(Running { engine, address, rpc, stop, serving: tokio::spawn(serving), due, following })
 }
 
 impl Running {
@@ -135,6 +241,12 @@ impl Running {
         drop(self.stop);
         self.serving.await.context("the server has failed")??;
         self.due.abort();
+        if let Err(error) = self.engine.leave().await {
+            tracing::warn!(%error, "the other nodes could not be told that this one ends");
+        }
+        if let Some(following) = self.following {
+            following.abort();
+        }
         Ok(())
     }
 
@@ -144,16 +256,30 @@ impl Running {
     }
 }
 
-/// Refuses an address that others can reach as long as nobody needs a token.
+/// Gives a name that no other node has, and that tells people which one it is.
+fn node_name() -> Result<String> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).context("no random numbers")?;
+    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Ok(format!("{host}-{}-{random}", std::process::id()))
+}
+
+/// Refuses to ask for tokens as long as there is none.
 async fn refuse_without_tokens(backend: &dyn Backend, listen: SocketAddr) -> Result<()> {
     match backend.read(Query::Tokens, 0).await?.answer {
         Answer::Tokens(tokens) if !tokens.is_empty() => Ok(()),
         _ => {
-            let message =
-                format!("{listen} can be reached from other machines, and the store has no token");
-            let hint = "make one with `lockstep token create --all-namespaces --scope '*' --store \
-                        sqlite:PATH`, or listen on 127.0.0.1";
-            Err(Failure::usage(message, hint).into())
+            let (why, or) = if listen.ip().is_loopback() {
+                ("everyone is asked for a token".to_owned(), "leave out --require-token")
+            } else {
+                (format!("{listen} can be reached from other machines"), "listen on 127.0.0.1")
+            };
+            let hint = format!(
+                "make one with `lockstep token create --all-namespaces --scope '*' --store \
+                 sqlite:PATH`, or {or}"
+            );
+            Err(Failure::usage(format!("{why}, and the store has no token"), hint).into())
         }
     }
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::{
     Attempt, NamespaceInfo, Spec, SpecMeta, SummaryRow, Time, TokenInfo, Unit, UnitName, Worker,
-    data_to_json,
+    data_to_json, escape,
 };
 use serde_json::{Map, Value, json};
 
@@ -157,6 +157,14 @@ pub(crate) fn time(time: Option<Time>) -> String {
 }
 
 /// Shows the name of a unit: as text, or as base64 where it is not text.
+/// Writes a unit name as a text that `--after` takes: most stand for themselves.
+pub(crate) fn next_unit(name: &UnitName) -> String {
+    match std::str::from_utf8(name.as_bytes()) {
+        Ok(text) if !text.is_empty() && !text.starts_with('-') => text.to_owned(),
+        _ => escape(name.as_bytes()),
+    }
+}
+
 fn named(name: &UnitName) -> Map<String, Value> {
     let (key, text) = match std::str::from_utf8(name.as_bytes()) {
         Ok(text) => ("name", text.to_owned()),

@@ -61,6 +61,8 @@ fn wrong_settings_are_refused_with_a_hint() {
         ("[serve]\ngrace = \"soon\"", "\"soon\" is not a span of time", ""),
         ("[serve]\nlisten = \"here\"", "\"here\" is not an address", "127.0.0.1:5980"),
         ("[serve]\nstore = \"mysql\"", "unknown store \"mysql\"", "sqlite:PATH"),
+        ("[serve]\nrequire_token = \"maybe\"", "\"maybe\" is neither", "`true` or `false`"),
+        ("[serve]\nrate_limit = -1", "\"-1\" is not a number", "0 for no limit"),
         ("[log]\nformat = \"xml\"", "unknown log format \"xml\"", "`json`"),
     ] {
         let said = check(text).with_code(2);

@@ -3,7 +3,13 @@
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod coordinate;
+#[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod import;
+#[cfg(test)]
+mod operating;
 #[cfg(test)]
 mod records;
 #[cfg(test)]

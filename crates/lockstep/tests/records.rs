@@ -131,6 +131,31 @@ fn units_and_attempts() {
 }
 
 #[test]
+fn lists_go_on_after_any_name() {
+    let server = Server::start();
+    server.json(&["spec", "set", "name=scan"]);
+    let names: [&[u8]; 5] = [b"--limit", b"-x", b"a b", b"\xfe", b"\xff/\xff"];
+    for name in names {
+        let add = ["unit", "add", "scan", "--"].map(OsStr::new);
+        let status = server.command().args(add).arg(OsStr::from_bytes(name)).status().unwrap();
+        assert!(status.success());
+    }
+    let (mut after, mut seen) = (None, 0);
+    loop {
+        let mut args = vec!["unit", "list", "scan", "--limit", "1"];
+        args.extend(after.iter().flat_map(|after: &String| ["--after", after]));
+        let page = server.json(&args);
+        seen += page["units"].as_array().unwrap().len();
+        match &page["next"] {
+            Value::String(next) => after = Some(next.clone()),
+            _ => break,
+        }
+        assert!(seen <= names.len(), "{after:?}");
+    }
+    assert_eq!(seen, names.len());
+}
+
+#[test]
 fn many_units_come_from_lines_and_go_in_pages() {
     let server = Server::start();
     server.json(&["spec", "set", "name=scan"]);

@@ -43,6 +43,8 @@ pub fn lockstep(home: &Path) -> Command {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
+        // One port is as good as none where servers of many tests run at once.
+        .env("LOCKSTEP_RPC", "off")
         .stdin(Stdio::null());
     command
 }
@@ -104,6 +106,12 @@ impl Server {
         Self { url: url.to_owned(), home, child, lines }
     }
 
+    /// Gives the address for CBOR-RPC, which is told right after the other one.
+    pub fn rpc_address(&self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
+        line.strip_prefix("CBOR-RPC on ").unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+
     /// Names the program with this server's address.
     pub fn command(&self) -> Command {
         let mut command = lockstep(self.home.path());
@@ -121,6 +129,11 @@ impl Server {
         let mut all = args.to_vec();
         all.push("--json");
         self.run(&all).with_code(0).json()
+    }
+
+    /// Kills it.
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Sends SIGTERM and waits for the end; gives what it logged.

@@ -52,6 +52,29 @@ fn an_address_for_others_needs_a_token_first() {
 }
 
 #[test]
+fn loopback_can_ask_for_tokens_too() {
+    let home = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}/queue.db", home.path().display());
+    let said = run(&mut lockstep(home.path()), &["serve", "--require-token", "--store", &store]);
+    let said = said.with_code(2);
+    assert!(said.err.contains("everyone is asked for a token, and the store has no"), "{said:?}");
+    assert!(said.err.contains("lockstep token create"), "{said:?}");
+    assert!(said.err.contains("leave out --require-token"), "{said:?}");
+
+    let make = ["token", "create", "--all-namespaces", "--scope", "*", "--store", &store];
+    let token = run(&mut lockstep(home.path()), &make).with_code(0).out;
+    let file = home.path().join("serve.toml");
+    fs::write(&file, "[serve]\nrequire_token = true\nrate_limit = 3\n").unwrap();
+    let server = Server::start_with(home, &["--store", &store, "--config", file.to_str().unwrap()]);
+    let said = server.run(&["spec", "list"]).with_code(6);
+    assert!(said.err.contains("code: unauthenticated"), "{said:?}");
+    run(&mut with_token(&server, token.trim()), &["spec", "list"]).with_code(0);
+    let statuses = (0..60).map(|_| crate::support::get(&server.url, "/livez"));
+    let statuses: Vec<u16> = statuses.collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+}
+
+#[test]
 fn a_token_opens_what_its_scopes_say() {
     let server = Server::start();
     server.json(&["spec", "set", "name=scan", "--namespace", "nightly"]);

@@ -1,6 +1,9 @@
 //! `lockstep worker --exec`.
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -25,6 +28,25 @@ fn exit_codes_decide_and_output_chains() {
     assert!(bad["data"]["traceback"].as_str().unwrap().contains("oh no"), "{bad}");
     let next = server.json(&["unit", "show", "report", "next"]);
     assert_eq!(next["data"], json!({"of": "scan"}));
+}
+
+#[test]
+fn an_idle_worker_whose_server_has_gone_ends_at_once() {
+    let server = Server::start();
+    server.json(&["spec", "set", "name=scan"]);
+    let mut worker = server
+        .command()
+        .args(["worker", "--exec", "true", "--name", "w"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the worker is known", || (server.run(&["worker", "show", "w"]).code == 0).then_some(()));
+    server.kill();
+    let asked = Instant::now();
+    terminate(&worker);
+    assert_eq!(wait(&mut worker).code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Resource {
     Attempt,
     /// Workers.
     Worker,
+    /// Locks.
+    Lock,
     /// The history.
     Event,
     /// Tokens.
@@ -39,12 +41,13 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
         Self::Attempt,
         Self::Worker,
+        Self::Lock,
         Self::Event,
         Self::Token,
         Self::Server,
@@ -58,6 +61,7 @@ impl Resource {
             Self::Unit => "unit",
             Self::Attempt => "attempt",
             Self::Worker => "worker",
+            Self::Lock => "lock",
             Self::Event => "event",
             Self::Token => "token",
             Self::Server => "server",
@@ -99,6 +103,7 @@ impl Access {
                 | QueueCommand::UpdateWorker(_)
                 | QueueCommand::DeactivateWorker { .. }
                 | QueueCommand::SetParent { .. } => Resource::Worker,
+                QueueCommand::ChangeLocks(_) | QueueCommand::DropLocks { .. } => Resource::Lock,
             },
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
@@ -117,7 +122,10 @@ impl Access {
             Query::Unit(..) | Query::Units(..) => Resource::Unit,
             Query::Attempt(..) | Query::Attempts(..) => Resource::Attempt,
             Query::Worker(..) | Query::Workers(..) => Resource::Worker,
+            Query::Locks(..) => Resource::Lock,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
+            Query::Since(_) => Resource::Event,
+            Query::Nodes => Resource::Server,
         };
         Self { verb: Verb::Read, resource, namespace: query.namespace().cloned() }
     }
@@ -141,7 +149,7 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, event, token, server or *"
+                 spec, unit, attempt, worker, lock, event, token, server or *"
             ))
         };
         if text == "*" {

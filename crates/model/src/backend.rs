@@ -2,6 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Answer, Command, Event, Namespace, Query, Reply, Result, Revision};
@@ -10,7 +11,7 @@ use crate::{Answer, Command, Event, Namespace, Query, Reply, Result, Revision};
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Changes to one namespace, made as a whole or not at all.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Write {
     /// The namespace; created where it does not exist and something is stored in it.
@@ -39,7 +40,7 @@ impl Write {
 }
 
 /// The outcome of a [`Write`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Committed {
     /// The namespace's revision after the write; unchanged if the write changed nothing.
     pub revision: Revision,
@@ -50,7 +51,7 @@ pub struct Committed {
 }
 
 /// The outcome of a [`Query`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Read {
     /// The revision of the query's namespace (0 for queries about none) that was read.
     pub as_of: Revision,

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, Data, Error, Id, SpecMeta, SpecName, SpecRef, Time, TokenInfo, UnitFilter,
-    UnitMeta, UnitName, UnitRef, WorkerName,
+    Attempt, AttemptRef, ChangeLocks, Data, Error, Id, LockPath, SpecMeta, SpecName, SpecRef, Time,
+    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
 };
 
 /// A change, as plain data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Work on the queue.
@@ -20,7 +21,7 @@ pub enum Command {
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum QueueCommand {
     /// Creates the namespace of the write unless it exists.
@@ -92,10 +93,17 @@ pub enum QueueCommand {
         /// Its parent.
         parent: Option<WorkerName>,
     },
+    /// Takes, keeps or gives back locks.
+    ChangeLocks(ChangeLocks),
+    /// Drops the lock of a path and all locks below it, whoever holds them.
+    DropLocks {
+        /// The path.
+        path: LockPath,
+    },
 }
 
 /// Meta fields to change; absent ones stay.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
     /// See [`SpecMeta::continuous`].
@@ -113,7 +121,7 @@ pub struct Control {
 }
 
 /// Units to add to one spec.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddUnits {
     /// The spec.
@@ -123,7 +131,7 @@ pub struct AddUnits {
 }
 
 /// A unit to add.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUnit {
     /// The name.
@@ -142,7 +150,7 @@ pub struct NewUnit {
 /// A change to all units that a filter selects.
 ///
 /// One command looks at a bounded part; where more may follow, [`Reply::Swept`] says from where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetUnits {
     /// The spec.
@@ -154,7 +162,7 @@ pub struct SetUnits {
 }
 
 /// What to do with a selected unit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
     /// Deletes the unit with its attempts.
@@ -170,7 +178,7 @@ pub enum UnitChange {
 }
 
 /// A request for work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// Who asks; created where it does not exist.
@@ -193,7 +201,7 @@ pub struct Claim {
 }
 
 /// A request for an attempt on one unit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeAttempt {
     /// Who asks; created where it does not exist.
@@ -206,7 +214,7 @@ pub struct MakeAttempt {
 }
 
 /// Changes to attempts, at most [`crate::limits::BATCH_MAX`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeAttempts {
     /// The changes, in order.
@@ -214,7 +222,7 @@ pub struct ChangeAttempts {
 }
 
 /// A change to one attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttemptChange {
     /// The attempt.
@@ -231,7 +239,7 @@ pub struct AttemptChange {
 }
 
 /// What to do with an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Extends the lease to now plus this span.
@@ -247,7 +255,7 @@ pub enum Change {
 }
 
 /// What a worker says of itself; it replaces what it said before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateWorker {
     /// The worker; created where it does not exist.
@@ -263,7 +271,7 @@ pub struct UpdateWorker {
 }
 
 /// A change to the server's own records.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AdminCommand {
     /// Stores a token by its hash.
@@ -281,7 +289,7 @@ pub enum AdminCommand {
 }
 
 /// The answer to one command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// It is done.
@@ -292,6 +300,8 @@ pub enum Reply {
     Ids(Vec<Id>),
     /// The attempts that were started, best first.
     Attempts(Vec<Attempt>),
+    /// Which of the locks were taken, in the order asked.
+    Locked(Vec<bool>),
     /// The outcome of each change, in the order asked.
     Changed(Vec<Result<(), Error>>),
     /// What a query-wide change did.

@@ -1,14 +1,16 @@
 //! Data dictionaries: string-keyed maps whose values keep their type through every store and wire.
 
+mod cbor;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use minicbor::{
-    Decoder, Encoder,
-    data::{IanaTag, Tag, Type},
-};
+use minicbor::Encoder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::cbor::Bounds;
+use self::cbor::{Reader, Refusal, encode};
 use crate::{Error, Result, limits};
 
 /// A decoded data dictionary.
@@ -39,14 +41,13 @@ pub enum Datum {
     Uuid([u8; 16]),
 }
 
-const TUPLE: Tag = Tag::new(128);
-const UUID: Tag = Tag::new(37);
-
 /// A data dictionary as it is stored: the CBOR of a string-keyed map, cheap to clone.
 ///
 /// Keys are in order and lengths definite, so equal dictionaries have equal bytes.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Data(Option<Arc<[u8]>>);
+#[derive(Clone, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(description = "A dictionary: base64 of the CBOR of a map with text keys.")]
+#[schemars(extend("contentEncoding" = "base64", "contentMediaType" = "application/cbor"))]
+pub struct Data(#[schemars(with = "String")] Option<Arc<[u8]>>);
 
 const EMPTY_MAP: &[u8] = &[0xa0];
 
@@ -76,6 +77,12 @@ impl Data {
     /// Reads the CBOR of a map, as it comes from outside, within all limits.
     pub fn from_cbor(bytes: &[u8]) -> Result<Self> {
         Self::from_dict(&dict_of(Datum::from_cbor(bytes)?)?)
+    }
+
+    /// Takes a map that is part of a larger document, within the limits of a dictionary.
+    pub fn from_datum(datum: Datum) -> Result<Self> {
+        datum.check_nested(0, &mut 0)?;
+        Self::from_dict(&dict_of(datum)?)
     }
 
     /// Wraps bytes that [`Data::as_cbor`] gave earlier, without checking them again.
@@ -152,12 +159,50 @@ impl Datum {
 
     /// Decodes exactly one CBOR item from outside, within all limits and with known tags only.
     pub fn from_cbor(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader { decoder: Decoder::new(bytes), keys: 0 };
+        Self::from_cbor_within(bytes, Bounds::DICTIONARY)
+    }
+
+    /// Decodes exactly one CBOR item within other bounds than those of one dictionary.
+    pub fn from_cbor_within(bytes: &[u8], bounds: Bounds) -> Result<Self> {
+        let mut reader = Reader::new(bytes, bounds);
         let datum = reader.datum(0).map_err(Refusal::into_error)?;
         if reader.decoder.position() != bytes.len() {
             return Err(Error::bad_input("CBOR has bytes after its end"));
         }
         Ok(datum)
+    }
+
+    /// Decodes CBOR items one after another to the end.
+    pub fn sequence_from_cbor(bytes: &[u8]) -> Result<Vec<Self>> {
+        let mut reader = Reader::new(bytes, Bounds::DICTIONARY);
+        let mut items = Vec::new();
+        while reader.decoder.position() < bytes.len() {
+            items.push(reader.datum(0).map_err(Refusal::into_error)?);
+        }
+        Ok(items)
+    }
+
+    /// Refuses what a dictionary could not hold: too deep, or with too many keys.
+    fn check_nested(&self, depth: usize, keys: &mut usize) -> Result<()> {
+        if depth > limits::DEPTH_MAX {
+            return Err(Error::too_large("CBOR nesting", depth, limits::DEPTH_MAX));
+        }
+        match self {
+            Self::List(items) | Self::Tuple(items) => {
+                items.iter().try_for_each(|item| item.check_nested(depth + 1, keys))
+            }
+            Self::Map(pairs) => {
+                *keys += pairs.len();
+                if *keys > limits::KEYS_MAX {
+                    return Err(Error::too_large("CBOR keys", *keys, limits::KEYS_MAX));
+                }
+                pairs.iter().try_for_each(|(key, value)| {
+                    key.check_nested(depth + 1, keys)?;
+                    value.check_nested(depth + 1, keys)
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Encodes the value as CBOR with definite lengths.
@@ -167,194 +212,6 @@ impl Datum {
         let _infallible = encode(self, &mut out);
         out.into_writer()
     }
-}
-
-type Encoded = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
-
-fn encode(datum: &Datum, out: &mut Encoder<Vec<u8>>) -> Encoded {
-    match datum {
-        Datum::Null => out.null()?.ok(),
-        Datum::Bool(value) => out.bool(*value)?.ok(),
-        Datum::Int(value) => match (u64::try_from(*value), i64::try_from(*value)) {
-            (Ok(value), _) => out.u64(value)?.ok(),
-            (_, Ok(value)) => out.i64(value)?.ok(),
-            // Constructors keep whole numbers in range; a float is the nearest thing left.
-            _ => out.f64(*value as f64)?.ok(),
-        },
-        Datum::Float(value) => out.f64(*value)?.ok(),
-        Datum::Text(value) => out.str(value)?.ok(),
-        Datum::Bytes(value) => out.bytes(value)?.ok(),
-        Datum::List(items) => encode_list(items, out),
-        Datum::Tuple(items) => {
-            out.tag(TUPLE)?;
-            encode_list(items, out)
-        }
-        Datum::Map(pairs) => {
-            out.map(pairs.len() as u64)?;
-            pairs.iter().try_for_each(|(key, value)| {
-                encode(key, out)?;
-                encode(value, out)
-            })
-        }
-        Datum::Uuid(value) => out.tag(UUID)?.bytes(value)?.ok(),
-    }
-}
-
-fn encode_list(items: &[Datum], out: &mut Encoder<Vec<u8>>) -> Encoded {
-    out.array(items.len() as u64)?;
-    items.iter().try_for_each(|item| encode(item, out))
-}
-
-/// Why a piece of CBOR is refused: it is malformed, or it is over a limit.
-enum Refusal {
-    Malformed(minicbor::decode::Error),
-    Limit(Error),
-}
-
-impl From<minicbor::decode::Error> for Refusal {
-    fn from(error: minicbor::decode::Error) -> Self {
-        Self::Malformed(error)
-    }
-}
-
-impl Refusal {
-    fn into_error(self) -> Error {
-        match self {
-            Self::Malformed(error) => Error::bad_input(format!("malformed CBOR: {error}")),
-            Self::Limit(error) => error,
-        }
-    }
-}
-
-/// A decoder that counts, so that a few bytes cannot ask for much memory.
-struct Reader<'b> {
-    decoder: Decoder<'b>,
-    keys: usize,
-}
-
-impl Reader<'_> {
-    fn datum(&mut self, depth: usize) -> Result<Datum, Refusal> {
-        if depth > limits::DEPTH_MAX {
-            let error = Error::too_large("CBOR nesting", depth, limits::DEPTH_MAX);
-            return Err(Refusal::Limit(error));
-        }
-        Ok(match self.decoder.datatype()? {
-            Type::Null => {
-                self.decoder.null()?;
-                Datum::Null
-            }
-            Type::Undefined => {
-                self.decoder.undefined()?;
-                Datum::Null
-            }
-            Type::Bool => Datum::Bool(self.decoder.bool()?),
-            Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
-                Datum::Int(i128::from(self.decoder.u64()?))
-            }
-            Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
-                Datum::Int(i128::from(self.decoder.i64()?))
-            }
-            Type::F16 => Datum::Float(f64::from(self.decoder.f16()?)),
-            Type::F32 => Datum::Float(f64::from(self.decoder.f32()?)),
-            Type::F64 => Datum::Float(self.decoder.f64()?),
-            Type::String | Type::StringIndef => Datum::Text(self.text()?),
-            Type::Bytes | Type::BytesIndef => Datum::Bytes(self.bytes()?),
-            Type::Array | Type::ArrayIndef => Datum::List(self.list(depth)?),
-            Type::Map | Type::MapIndef => Datum::Map(self.map(depth)?),
-            Type::Tag => self.tagged(depth)?,
-            other @ (Type::Int | Type::Simple | Type::Break | Type::Unknown(_)) => {
-                let message = format!("CBOR type {other} is not accepted");
-                return Err(Refusal::Limit(Error::bad_input(message)));
-            }
-        })
-    }
-
-    fn tagged(&mut self, depth: usize) -> Result<Datum, Refusal> {
-        let tag = self.decoder.tag()?;
-        if tag == TUPLE {
-            // The ancestor writes a nil tuple as an empty array, so a list must follow.
-            return Ok(Datum::Tuple(self.list(depth)?));
-        }
-        if tag == UUID {
-            let bytes = self.bytes()?;
-            return <[u8; 16]>::try_from(bytes.as_slice()).map(Datum::Uuid).map_err(|_| {
-                Refusal::Limit(Error::bad_input("a UUID in CBOR must have 16 bytes"))
-            });
-        }
-        if tag == IanaTag::Cbor.tag() {
-            return Err(Refusal::Limit(Error::bad_input("embedded CBOR is not accepted in data")));
-        }
-        let message = format!("CBOR tag {} is not accepted", tag.as_u64());
-        Err(Refusal::Limit(Error::bad_input(message)))
-    }
-
-    fn list(&mut self, depth: usize) -> Result<Vec<Datum>, Refusal> {
-        let length = self.decoder.array()?;
-        let mut items = Vec::new();
-        while self.more(length, items.len())? {
-            items.push(self.datum(depth + 1)?);
-        }
-        Ok(items)
-    }
-
-    fn map(&mut self, depth: usize) -> Result<Vec<(Datum, Datum)>, Refusal> {
-        let length = self.decoder.map()?;
-        let mut pairs: Vec<(Datum, Datum)> = Vec::new();
-        while self.more(length, pairs.len())? {
-            self.keys += 1;
-            if self.keys > limits::KEYS_MAX {
-                let error = Error::too_large("CBOR keys", self.keys, limits::KEYS_MAX);
-                return Err(Refusal::Limit(error));
-            }
-            let key = match self.datum(depth + 1)? {
-                Datum::Bytes(bytes) => Datum::Text(String::from_utf8(bytes).map_err(|_| {
-                    Refusal::Limit(Error::bad_input("a map key in CBOR is not UTF-8"))
-                })?),
-                key => key,
-            };
-            let value = self.datum(depth + 1)?;
-            pairs.push((key, value));
-        }
-        Ok(pairs)
-    }
-
-    /// Tells whether another item follows, and takes the mark that ends an indefinite one.
-    fn more(&mut self, length: Option<u64>, taken: usize) -> Result<bool, Refusal> {
-        if let Some(length) = length {
-            return Ok((taken as u64) < length);
-        }
-        let ends = self.decoder.datatype()? == Type::Break;
-        if ends {
-            self.decoder.skip()?;
-        }
-        Ok(!ends)
-    }
-
-    fn text(&mut self) -> Result<String, Refusal> {
-        let mut text = String::new();
-        for part in self.decoder.str_iter()? {
-            text.push_str(part?);
-            check_string(text.len())?;
-        }
-        Ok(text)
-    }
-
-    fn bytes(&mut self) -> Result<Vec<u8>, Refusal> {
-        let mut bytes = Vec::new();
-        for part in self.decoder.bytes_iter()? {
-            bytes.extend_from_slice(part?);
-            check_string(bytes.len())?;
-        }
-        Ok(bytes)
-    }
-}
-
-fn check_string(length: usize) -> Result<(), Refusal> {
-    if length > limits::STRING_BYTES_MAX {
-        let error = Error::too_large("string in bytes", length, limits::STRING_BYTES_MAX);
-        return Err(Refusal::Limit(error));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! What can go wrong, said so that a caller knows what to do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The result of anything that can be refused.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A refusal. Each variant has a stable [`ErrorCode`], a message and a hint.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Error {
     /// A work spec dictionary has no name.
@@ -77,6 +78,9 @@ pub enum Error {
         /// How large it may be.
         limit: u64,
     },
+    /// A lock is held, or is not held by the one who asks.
+    #[error("{0}")]
+    LockConflict(String),
     /// The idempotency key was used for another request.
     #[error("idempotency key {0:?} was used for another request")]
     KeyReused(String),
@@ -89,6 +93,14 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(String),
+    /// The caller asks too often.
+    #[error("too many {what}; wait {seconds} s")]
+    TooManyRequests {
+        /// What there is too much of.
+        what: String,
+        /// How long to wait.
+        seconds: u64,
+    },
     /// The store or server cannot answer just now.
     #[error("{0}")]
     Unavailable(String),
@@ -100,17 +112,45 @@ pub enum Error {
     Internal(String),
 }
 
-/// The stable name of a kind of [`Error`], as it stands in replies and in the book.
+/// The stable name of a kind of failure, as it stands in replies and in the book: of an [`Error`],
+/// or of what only HTTP or only the command line knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorCode {
     /// Lockstep's own code, such as `lost_lease`.
     pub code: &'static str,
     /// The ancestor's code for its media types, such as `ErrLostLease`, or `error`.
     pub ancestor: &'static str,
-    /// The HTTP status.
+    /// The HTTP status; 0 for what only the command line says.
     pub status: u16,
     /// What to do about it.
     pub hint: &'static str,
+}
+
+impl ErrorCode {
+    /// The URL does not take this HTTP method.
+    pub const METHOD_NOT_ALLOWED: Self =
+        row("method_not_allowed", "error", 405, "use one of the methods in the Allow header");
+    /// The answer has none of the media types that the client accepts.
+    pub const NOT_ACCEPTABLE: Self = row("not_acceptable", "error", 406, "accept application/json");
+    /// The request body did not arrive in time.
+    pub const REQUEST_TIMEOUT: Self =
+        row("request_timeout", "error", 408, "send the body faster, or send less at once");
+    /// The request body is not JSON by its headers.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = row(
+        "unsupported_media_type",
+        "error",
+        415,
+        "send JSON with \"Content-Type: application/json\", without content encoding",
+    );
+    /// The command line, a setting or a file cannot be used.
+    pub const USAGE: Self =
+        row("usage", "error", 0, "correct the command line; --help shows what it takes");
+    /// The outcome is not what it has to be.
+    pub const DIFFERS: Self =
+        row("differs", "error", 0, "read what differed; the figures stand above the message");
+    /// Something outside of Lockstep failed.
+    pub const FAILED: Self =
+        row("failed", "error", 0, "correct what the message names, and try again");
 }
 
 /// One row of the error table.
@@ -226,6 +266,9 @@ impl Error {
                 413,
                 "send less at once; GET /v1/limits shows every limit",
             ),
+            Self::LockConflict(_) => {
+                row("lock_conflict", "error", 409, "wait until the lock is given back or runs out")
+            }
             Self::KeyReused(_) => {
                 row("key_reused", "error", 409, "use a new idempotency key for each new request")
             }
@@ -244,6 +287,12 @@ impl Error {
             Self::Denied(_) => {
                 row("denied", "error", 403, "use a token whose scopes and namespace allow this")
             }
+            Self::TooManyRequests { .. } => row(
+                "too_many_requests",
+                "error",
+                429,
+                "wait as long as Retry-After says, and ask less often or for more at once",
+            ),
             Self::Unavailable(_) => row("unavailable", "error", 503, "try again in a moment"),
             Self::StorageFull(_) => {
                 row("storage_full", "error", 507, "free disk space; reads keep working meanwhile")

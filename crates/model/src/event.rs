@@ -1,11 +1,12 @@
 //! Events: what each commit changed, in one ordered history per namespace.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Id, Namespace, Revision, SpecName, Time, UnitName, WorkerName};
 
 /// What one committed batch changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// The namespace.
     pub namespace: Namespace,
@@ -18,7 +19,7 @@ pub struct Event {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventBody {
     /// The namespace was created.
@@ -49,6 +50,8 @@ pub enum EventBody {
     UnitsReady(SpecName, Vec<UnitName>),
     /// A worker was created, updated, deactivated or given a parent.
     WorkerChanged(WorkerName),
+    /// Locks were taken, kept, given back or lost.
+    LocksChanged,
     /// A token was made or revoked.
     TokenChanged(String),
 }
@@ -61,12 +64,14 @@ pub enum RecordKey {
     Namespace,
     /// A spec and everything in it.
     SpecAll(SpecName),
-    /// A spec's own record.
+    /// A spec's own record, which shows how many of its units are in which status.
     Spec(SpecName),
     /// A unit.
     Unit(SpecName, UnitName),
     /// A worker.
     Worker(WorkerName),
+    /// All locks.
+    Locks,
     /// A token.
     Token(String),
 }
@@ -83,15 +88,20 @@ impl EventBody {
             | Self::UnitsDeleted(spec, units)
             | Self::UnitsClaimed(spec, units)
             | Self::UnitsReady(spec, units) => {
+                touch(RecordKey::Spec(spec.clone()));
                 units.iter().for_each(|unit| touch(RecordKey::Unit(spec.clone(), unit.clone())));
             }
-            Self::LeaseRenewed(spec, unit)
-            | Self::UnitReleased(spec, unit, _)
+            Self::LeaseRenewed(spec, unit) => {
+                touch(RecordKey::Unit(spec.clone(), unit.clone()));
+            }
+            Self::UnitReleased(spec, unit, _)
             | Self::UnitFinished(spec, unit, _)
             | Self::UnitFailed(spec, unit, _) => {
+                touch(RecordKey::Spec(spec.clone()));
                 touch(RecordKey::Unit(spec.clone(), unit.clone()));
             }
             Self::WorkerChanged(worker) => touch(RecordKey::Worker(worker.clone())),
+            Self::LocksChanged => touch(RecordKey::Locks),
             Self::TokenChanged(id) => touch(RecordKey::Token(id.clone())),
         }
     }

@@ -9,8 +9,10 @@ mod command;
 mod data;
 mod error;
 mod event;
+mod item;
 mod json;
 pub mod limits;
+mod lock;
 mod name;
 mod query;
 mod record;
@@ -23,15 +25,17 @@ pub use command::{
     AddUnits, AdminCommand, AttemptChange, Change, ChangeAttempts, Claim, Command, Control,
     MakeAttempt, NewUnit, QueueCommand, Reply, SetUnits, UnitChange, UpdateWorker,
 };
-pub use data::{Data, Datum, Dict};
+pub use data::{Bounds, Data, Datum, Dict};
 pub use error::{Error, ErrorCode, Result};
 pub use event::{Event, EventBody, RecordKey};
+pub use item::output;
 pub use json::{data_from_json, data_to_json, datum_from_json};
+pub use lock::{ChangeLocks, LockChange, LockPath};
 pub use name::{Namespace, SpecName, UnitName, WorkerName, escape, unescape};
 pub use query::{Answer, AttemptsOf, Page, Query, UnitFilter};
 pub use record::{
-    Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, Revision, Spec, SpecRef,
-    SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
+    Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, NodeInfo, Revision, Spec,
+    SpecRef, SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
 };
 pub use spec::SpecMeta;
 pub use time::Time;

@@ -14,6 +14,9 @@ pub const BODY_BYTES_UNITS_MAX: usize = 16 << 20;
 pub const DEPTH_MAX: usize = 64;
 /// Keys of all maps of one document together.
 pub const KEYS_MAX: usize = 10_000;
+/// Values in one JSON request body or CBOR document; a value takes many times the room of its
+/// text, so that the size of a body alone does not bound the memory that it costs.
+pub const VALUES_MAX: usize = 500_000;
 /// Bytes of one text or byte string in a document.
 pub const STRING_BYTES_MAX: usize = 1 << 20;
 /// Items in one page of a list.
@@ -30,12 +33,18 @@ pub const WAIT_MAX: Duration = Duration::from_secs(60);
 pub const LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// Longest lifetime of an attempt and longest delay.
 pub const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+/// How long a lock is held that does not say it.
+pub const LOCK_DEFAULT: Duration = Duration::from_secs(60);
+/// Longest time for which a lock is held unless it is kept.
+pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
 /// Bytes of an idempotency key.
 pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// How long the answer to an idempotency key is kept.
 pub const REQUEST_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Committed batches that the history of a namespace keeps.
 pub const HISTORY_MAX: u64 = 100_000;
+/// Events in one answer about several namespaces.
+pub const SINCE_MAX: u32 = 256;
 /// Bytes of all HTTP request headers together.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Time for a client to send its request headers.
@@ -44,10 +53,28 @@ pub const HEADER_READ_MAX: Duration = Duration::from_secs(10);
 pub const BODY_READ_MAX: Duration = Duration::from_secs(30);
 /// Time that a connection may stay open without a request.
 pub const IDLE_MAX: Duration = Duration::from_secs(75);
+/// Bytes of one CBOR-RPC request; a batch of units with their data is one.
+pub const RPC_REQUEST_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one CBOR-RPC answer.
+pub const RPC_ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Time that a CBOR-RPC connection may stay open without a request; a worker keeps its connection
+/// while it works.
+pub const RPC_IDLE_MAX: Duration = Duration::from_secs(3_600);
 /// Open connections, and those of one peer address.
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// Open connections of one peer address other than loopback.
 pub const CONNECTIONS_PER_PEER_MAX: usize = 128;
+/// Requests of one token, or of one peer address without a token, in a second; `serve
+/// --rate-limit` sets another number.
+pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
+/// Requests of one caller at once, after a rest.
+pub const REQUESTS_AT_ONCE_MAX: u32 = 2_000;
+/// Wrong tokens from one peer address in a second.
+pub const WRONG_TOKENS_PER_SECOND_MAX: u32 = 10;
+/// Wrong tokens from one peer address at once, after a rest.
+pub const WRONG_TOKENS_AT_ONCE_MAX: u32 = 50;
+/// Callers whose requests are counted at a time; of more, those who asked least are forgotten.
+pub const CALLERS_COUNTED_MAX: usize = 4_096;
 
 /// Lists every limit as (name, value, unit) for people and for `GET /v1/limits`.
 pub fn all() -> Vec<(&'static str, u64, &'static str)> {
@@ -59,6 +86,7 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("body_bytes_units_max", BODY_BYTES_UNITS_MAX as u64, bytes),
         ("depth_max", DEPTH_MAX as u64, "levels"),
         ("keys_max", KEYS_MAX as u64, "keys"),
+        ("values_max", VALUES_MAX as u64, "values"),
         ("string_bytes_max", STRING_BYTES_MAX as u64, bytes),
         ("page_max", u64::from(PAGE_MAX), "items"),
         ("batch_max", BATCH_MAX as u64, "items"),
@@ -67,14 +95,25 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("wait_max", WAIT_MAX.as_secs(), "seconds"),
         ("lifetime_default", LIFETIME_DEFAULT.as_secs(), "seconds"),
         ("lifetime_max", LIFETIME_MAX.as_secs(), "seconds"),
+        ("lock_default", LOCK_DEFAULT.as_secs(), "seconds"),
+        ("lock_max", LOCK_MAX.as_secs(), "seconds"),
         ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
         ("history_max", HISTORY_MAX, "commits"),
+        ("since_max", u64::from(SINCE_MAX), "events"),
         ("header_bytes_max", HEADER_BYTES_MAX as u64, bytes),
         ("header_read_max", HEADER_READ_MAX.as_secs(), "seconds"),
         ("body_read_max", BODY_READ_MAX.as_secs(), "seconds"),
         ("idle_max", IDLE_MAX.as_secs(), "seconds"),
+        ("rpc_request_bytes_max", RPC_REQUEST_BYTES_MAX as u64, bytes),
+        ("rpc_answer_bytes_max", RPC_ANSWER_BYTES_MAX as u64, bytes),
+        ("rpc_idle_max", RPC_IDLE_MAX.as_secs(), "seconds"),
         ("connections_max", CONNECTIONS_MAX as u64, "connections"),
         ("connections_per_peer_max", CONNECTIONS_PER_PEER_MAX as u64, "connections"),
+        ("requests_per_second_max", REQUESTS_PER_SECOND_MAX.into(), "requests"),
+        ("requests_at_once_max", REQUESTS_AT_ONCE_MAX.into(), "requests"),
+        ("wrong_tokens_per_second_max", WRONG_TOKENS_PER_SECOND_MAX.into(), "requests"),
+        ("wrong_tokens_at_once_max", WRONG_TOKENS_AT_ONCE_MAX.into(), "requests"),
+        ("callers_counted_max", CALLERS_COUNTED_MAX as u64, "callers"),
     ]
 }

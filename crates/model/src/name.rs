@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 
@@ -11,8 +12,8 @@ use crate::{Error, Result, limits};
 macro_rules! text_name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $allow_empty:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(SmolStr);
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+        pub struct $name(#[schemars(with = "String")] SmolStr);
 
         impl $name {
             /// Checks and wraps a name of at most [`limits::NAME_BYTES_MAX`] bytes.
@@ -75,8 +76,8 @@ impl Namespace {
 }
 
 /// The name of a work unit: any bytes, ordered bytewise; as JSON it is written as [`escape`]d text.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UnitName(Box<[u8]>);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, JsonSchema)]
+pub struct UnitName(#[schemars(with = "String")] Box<[u8]>);
 
 impl UnitName {
     /// Checks and wraps a name of at most [`limits::NAME_BYTES_MAX`] bytes.

@@ -1,14 +1,16 @@
 //! Queries and their answers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, Namespace, NamespaceInfo, Spec, SpecName, SpecRef, SummaryRow, Time,
-    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
+    Attempt, AttemptRef, Event, LockPath, Namespace, NamespaceInfo, NodeInfo, Revision, Spec,
+    SpecName, SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker,
+    WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Query {
     /// All namespaces in name order. Answers [`Answer::Namespaces`].
@@ -31,18 +33,28 @@ pub enum Query {
     Worker(Namespace, WorkerName),
     /// Workers in name order, active or not. Answers [`Answer::Workers`].
     Workers(Namespace, Page<WorkerName>),
+    /// Who holds the locks of these paths. Answers [`Answer::Locks`].
+    Locks(Namespace, Vec<LockPath>),
     /// Unit counts of everything, a namespace or a spec. Answers [`Answer::Summary`].
     Summary(Option<Namespace>, Option<SpecName>),
     /// When the oldest ready unit of each spec was added. Answers [`Answer::OldestReady`].
     OldestReady,
+    /// The nodes of a shared store; none where there is only one. Answers [`Answer::Nodes`].
+    Nodes,
     /// All tokens. Answers [`Answer::Tokens`].
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
     TokenByHash([u8; 32]),
+    /// The first events after a revision of each of these namespaces, destroyed or not, up to
+    /// [`crate::limits::SINCE_MAX`] of all together. Answers [`Answer::Events`], of each namespace
+    /// in order; a gap before the first one says that the history no longer reaches back that far,
+    /// and one event without bodies that it ends earlier, namely there.
+    Since(Vec<(Namespace, Revision)>),
 }
 
 /// A part of an ordered list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{K}")]
 pub struct Page<K> {
     /// Only what comes after this.
     pub after: Option<K>,
@@ -57,7 +69,7 @@ impl<K> Default for Page<K> {
 }
 
 /// Which attempts to list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptsOf {
     /// All attempts of a unit.
@@ -71,7 +83,7 @@ pub enum AttemptsOf {
 }
 
 /// Which units; all given fields must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UnitFilter {
     /// Only these names; unknown ones are ignored, an empty list selects nothing.
@@ -86,7 +98,7 @@ pub struct UnitFilter {
 }
 
 /// The answer to a [`Query`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Namespaces, one page.
@@ -109,12 +121,18 @@ pub enum Answer {
     Workers(Vec<Worker>),
     /// A worker.
     Worker(Worker),
+    /// The owner of each lock that is held, in the order asked.
+    Locks(Vec<Option<String>>),
     /// Unit counts.
     Summary(Vec<SummaryRow>),
     /// When the oldest ready unit of each spec that has one was added.
     OldestReady(Vec<(Namespace, SpecName, Time)>),
+    /// Nodes, in name order.
+    Nodes(Vec<NodeInfo>),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
+    /// Events.
+    Events(Vec<Event>),
 }
 
 impl Query {
@@ -129,9 +147,15 @@ impl Query {
             | Self::Attempt(namespace, _)
             | Self::Attempts(namespace, _, _)
             | Self::Worker(namespace, _)
-            | Self::Workers(namespace, _) => Some(namespace),
+            | Self::Workers(namespace, _)
+            | Self::Locks(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
-            Self::Namespaces(_) | Self::OldestReady | Self::Tokens | Self::TokenByHash(_) => None,
+            Self::Namespaces(_)
+            | Self::OldestReady
+            | Self::Nodes
+            | Self::Tokens
+            | Self::TokenByHash(_)
+            | Self::Since(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Records: the named things that commands change and queries show.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Data, Namespace, SpecMeta, SpecName, Time, UnitName, WorkerName};
@@ -11,7 +12,7 @@ pub type Id = u64;
 pub type Revision = u64;
 
 /// A work spec by name, and by incarnation where the caller wants only that one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SpecRef {
     /// The name.
     pub name: SpecName,
@@ -20,7 +21,7 @@ pub struct SpecRef {
 }
 
 /// A work unit by name, and by incarnation where the caller wants only that one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct UnitRef {
     /// The name of its work spec.
     pub spec: SpecName,
@@ -31,7 +32,7 @@ pub struct UnitRef {
 }
 
 /// An attempt: its unit and its own id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRef {
     /// The name of its work spec.
     pub spec: SpecName,
@@ -42,7 +43,7 @@ pub struct AttemptRef {
 }
 
 /// What a namespace is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamespaceInfo {
     /// The name.
     pub name: Namespace,
@@ -53,7 +54,7 @@ pub struct NamespaceInfo {
 }
 
 /// Units of one spec by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Ready to be claimed.
     pub available: u64,
@@ -97,7 +98,7 @@ impl Counts {
 }
 
 /// A work spec as a query shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spec {
     /// The name.
     pub name: SpecName,
@@ -112,7 +113,9 @@ pub struct Spec {
 }
 
 /// The status of a work unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitStatus {
     /// Ready to be claimed.
@@ -155,7 +158,7 @@ impl UnitStatus {
 }
 
 /// The status of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptStatus {
     /// Being worked on.
@@ -198,7 +201,7 @@ impl AttemptStatus {
 }
 
 /// What is said about a unit besides its data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitMeta {
     /// Higher goes first; finite.
     pub priority: f64,
@@ -207,7 +210,7 @@ pub struct UnitMeta {
 }
 
 /// A work unit as a query shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unit {
     /// The name of its work spec.
     pub spec: SpecName,
@@ -230,7 +233,7 @@ pub struct Unit {
 }
 
 /// An attempt as a query or a claim shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// The name of its work spec.
     pub spec: SpecName,
@@ -262,7 +265,7 @@ impl Attempt {
 }
 
 /// A worker as a query shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Worker {
     /// The name.
     pub name: WorkerName,
@@ -285,7 +288,7 @@ pub struct Worker {
 }
 
 /// One line of a summary: units of one spec in one status, never zero.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SummaryRow {
     /// The namespace.
     pub namespace: Namespace,
@@ -297,14 +300,31 @@ pub struct SummaryRow {
     pub count: u64,
 }
 
+/// A node of a shared store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeInfo {
+    /// Its name.
+    pub name: String,
+    /// The version of its program.
+    pub version: String,
+    /// When it started.
+    pub started: Time,
+    /// Until when it counts as alive, by the store's clock.
+    pub lease: Time,
+    /// The positions of the histories that it has applied, of the namespaces that it keeps
+    /// something of.
+    pub applied: Vec<(Namespace, Revision)>,
+}
+
 /// A token as a list shows it: never the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenInfo {
     /// The id, which is also the visible start of the token.
     pub id: String,
     /// The only namespace that it opens; all when absent.
     pub namespace: Option<Namespace>,
     /// What it allows.
+    #[schemars(with = "Vec<String>")]
     pub scopes: Vec<crate::Scope>,
     /// When it was made.
     pub created: Time,

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Error, Result};
@@ -11,8 +12,9 @@ use crate::{Error, Result};
 ///
 /// "No time" is `Option::None` everywhere inside; on the wire the ancestor's zero time
 /// (`0001-01-01T00:00:00Z`) stands for it, see [`Time::to_wire`] and [`Time::from_wire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(pub i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(description = "An RFC 3339 time in UTC.", extend("format" = "date-time"))]
+pub struct Time(#[schemars(with = "String")] pub i64);
 
 const ZERO_ON_THE_WIRE: &str = "0001-01-01T00:00:00Z";
 

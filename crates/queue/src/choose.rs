@@ -1,8 +1,9 @@
 //! Choosing the spec that a claim takes units from.
 
-use model::{Claim, SpecName, Time};
+use model::{Claim, Namespace, Result, Revision, SpecName, Time};
+use store::{PRIMARY, Range, Tx, TxExt as _, Value};
 
-use crate::rows::SpecRow;
+use crate::rows::{NamespaceRow, SpecRow};
 
 /// Weights above this count as this.
 const WEIGHT_MAX: i64 = 1 << 20;
@@ -68,6 +69,29 @@ impl Ready {
             && (claim.runtimes.is_empty() || claim.runtimes.contains(&self.runtime))
             && claim.available_gb.is_none_or(|gb| gb <= 0.0 || self.min_memory_gb <= gb)
     }
+}
+
+/// Gives the namespaces whose revision has moved on from the given one, with their revision and
+/// what work their specs have for claims.
+pub fn ready_since(
+    tx: &mut dyn Tx,
+    positions: &[(Namespace, Revision)],
+    now: Time,
+) -> Result<Vec<(Namespace, Revision, Vec<Ready>)>> {
+    let keys: Vec<_> =
+        positions.iter().map(|(name, _)| vec![Value::Text(name.as_str().into())]).collect();
+    let rows: Vec<Option<NamespaceRow>> = tx.get_all(&keys)?;
+    let mut found = Vec::new();
+    for ((name, seen), row) in positions.iter().zip(rows) {
+        let Some(NamespaceRow { live: Some(live), revision, .. }) = row else { continue };
+        if revision == *seen {
+            continue;
+        }
+        let specs: Vec<SpecRow> = tx.find(PRIMARY, &Range::prefix([Value::id(live)]), u32::MAX)?;
+        let ready = specs.iter().filter_map(|spec| spec.ready(now)).collect();
+        found.push((name.clone(), revision, ready));
+    }
+    Ok(found)
 }
 
 impl SpecRow {

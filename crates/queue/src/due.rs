@@ -4,17 +4,19 @@ use model::{AttemptStatus, EventBody, Id, Namespace, Result, Time, UnitStatus};
 use store::{Range, Row, Tx, TxExt as _, Value, tables};
 
 use crate::{
-    Closed, Work, attempt,
+    Closed, Work, attempt, lock,
     rows::{AttemptRow, SpecRow, UnitRow, WorkerRow},
 };
 
 /// Gives the time at which something falls due next.
 pub fn next_due(tx: &mut dyn Tx) -> Result<Option<Time>> {
-    // A lease ends, and a worker is dead, only after its expiration; a delay is over at its time.
+    // A lease or a lock ends, and a worker is dead, only after its expiration; a delay is over at
+    // its time.
     let sources = [
         (&tables::ATTEMPT, tables::ATTEMPT_DUE, 1),
         (&tables::UNIT, tables::UNIT_DUE, 0),
         (&tables::WORKER, tables::WORKER_DUE, 1),
+        (&tables::LOCK, tables::LOCK_DUE, 1),
     ];
     let mut next: Option<i64> = None;
     for (table, index, after) in sources {
@@ -44,7 +46,8 @@ pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<Due> {
     let attempts: Vec<AttemptRow> = take(tx, tables::ATTEMPT_DUE, before.clone(), limit)?;
     let units: Vec<UnitRow> = take(tx, tables::UNIT_DUE, Value::Int(now.0), limit)?;
     let workers: Vec<WorkerRow> = take(tx, tables::WORKER_DUE, before, limit)?;
-    due.count = [attempts.len(), units.len(), workers.len()]
+    let locks = lock::run_out(tx, now, limit)?;
+    due.count = [attempts.len(), units.len(), workers.len(), locks.len()]
         .into_iter()
         .max()
         .and_then(|count| u32::try_from(count).ok())
@@ -53,6 +56,7 @@ pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<Due> {
     namespaces.extend(attempts.iter().map(|row| row.namespace));
     namespaces.extend(units.iter().map(|row| row.namespace));
     namespaces.extend(workers.iter().map(|row| row.namespace));
+    namespaces.extend(locks.iter().map(|row| row.namespace));
     namespaces.sort_unstable();
     namespaces.dedup();
     for live in namespaces {
@@ -75,6 +79,9 @@ pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<Due> {
         for row in workers {
             work.tx.put(&WorkerRow { active: false, ..row.clone() })?;
             work.events.push(EventBody::WorkerChanged(row.name.clone()));
+        }
+        if locks.iter().any(|row| row.namespace == live) {
+            work.events.push(EventBody::LocksChanged);
         }
         let name = work.name().clone();
         due.closed.push((name, work.close()?));

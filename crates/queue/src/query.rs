@@ -1,15 +1,16 @@
 //! Answering queries from a snapshot.
 
 use model::{
-    Answer, Attempt, AttemptRef, AttemptsOf, Error, Event, Id, Namespace, NamespaceInfo, Page,
-    Query, Read, Result, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, Unit, UnitFilter,
-    UnitRef, UnitStatus, Worker, WorkerName, limits,
+    Answer, Attempt, AttemptRef, AttemptsOf, Error, Id, Namespace, NamespaceInfo, Page, Query,
+    Read, Result, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, Unit, UnitFilter, UnitRef,
+    UnitStatus, Worker, WorkerName, limits,
 };
 use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
 
 use crate::{
     claim::view,
-    rows::{AttemptRow, HistoryRow, NamespaceRow, SpecDataRow, SpecRow, UnitRow, WorkerRow},
+    history, lock,
+    rows::{AttemptRow, NamespaceRow, SpecDataRow, SpecRow, UnitRow, WorkerRow},
     select::select,
     worker,
 };
@@ -37,14 +38,18 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         Query::Attempts(_, of, page) => Answer::Attempts(reader.attempts(of, page)?),
         Query::Worker(_, worker) => Answer::Worker(reader.worker(worker)?),
         Query::Workers(_, page) => Answer::Workers(reader.workers(page)?),
+        Query::Locks(_, paths) => Answer::Locks(lock::owners(reader.tx, live, paths)?),
         Query::Summary(_, spec) => {
             let mut rows = Vec::new();
             reader.summary(&namespace.name, spec.as_ref(), &mut rows)?;
             Answer::Summary(rows)
         }
-        Query::Namespaces(_) | Query::OldestReady | Query::Tokens | Query::TokenByHash(_) => {
-            answer_all(tx, query)?
-        }
+        Query::Namespaces(_)
+        | Query::OldestReady
+        | Query::Nodes
+        | Query::Tokens
+        | Query::TokenByHash(_)
+        | Query::Since(_) => answer_all(tx, query)?,
     };
     Ok(Read { as_of: namespace.revision, answer })
 }
@@ -70,37 +75,15 @@ fn answer_all(tx: &mut dyn Tx, query: &Query) -> Result<Answer> {
             }
             Ok(Answer::OldestReady(oldest))
         }
+        Query::Since(positions) => Ok(Answer::Events(history::since(tx, positions)?)),
         other => Err(Error::Internal(format!("this is no question for the queue: {other:?}"))),
     }
 }
 
-/// Gives what happened in a namespace after a revision, destroyed or not.
-///
-/// # Errors
-/// [`Error::HistoryTrimmed`] if the history no longer reaches back that far.
-pub fn events(
-    tx: &mut dyn Tx,
-    name: &Namespace,
-    after: Revision,
-    limit: u16,
-) -> Result<Vec<Event>> {
-    let Some(row) = tx.get::<NamespaceRow>(vec![text(name.as_str())])? else {
-        return Err(Error::NoSuchNamespace(name.to_string()));
-    };
-    let range = Range::prefix([Value::id(row.id)]).after(Some(Value::id(after)));
-    let rows: Vec<HistoryRow> = tx.find(PRIMARY, &range, u32::from(limit))?;
-    if let Some(first) = rows.first()
-        && first.revision != after + 1
-    {
-        return Err(Error::HistoryTrimmed(first.revision - 1));
-    }
-    let event = |row: HistoryRow| Event {
-        namespace: name.clone(),
-        revision: row.revision,
-        time: row.time,
-        bodies: row.bodies,
-    };
-    Ok(rows.into_iter().map(event).collect())
+/// Gives the position of the newest commit in a namespace, destroyed or not; 0 if it never was.
+pub fn revision(tx: &mut dyn Tx, name: &Namespace) -> Result<Revision> {
+    let row: Option<NamespaceRow> = tx.get(vec![text(name.as_str())])?;
+    Ok(row.map_or(0, |row| row.revision))
 }
 
 fn namespace(tx: &mut dyn Tx, name: &Namespace) -> Result<(NamespaceRow, Id)> {

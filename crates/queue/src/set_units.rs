@@ -17,10 +17,16 @@ pub(crate) fn set_units(work: &mut Work<'_>, command: &SetUnits) -> Result<Reply
         UnitChange::Delete | UnitChange::Again => {}
     }
     let mut spec = work.spec(&command.spec)?;
-    let (mut units, mut next) = select(work.tx, &spec, &command.filter, limits::SWEEP_MAX)?;
+    let mut filter = command.filter.clone();
     if command.change == UnitChange::Again {
-        units.retain(|unit| matches!(unit.status, UnitStatus::Finished | UnitStatus::Failed));
+        // Part of the filter, so that its limit counts the units that can run again and no others.
+        let ended = |status: &UnitStatus| match status {
+            UnitStatus::Finished | UnitStatus::Failed => true,
+            UnitStatus::Available | UnitStatus::Pending | UnitStatus::Delayed => false,
+        };
+        filter.statuses.get_or_insert_with(|| UnitStatus::ALL.to_vec()).retain(ended);
     }
+    let (mut units, mut next) = select(work.tx, &spec, &filter, limits::SWEEP_MAX)?;
     let count = units.len() as u64;
     if command.filter.limit > 0 && count >= u64::from(command.filter.limit) {
         next = None;

@@ -18,7 +18,9 @@ pub fn sweep(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<bool> {
         return Ok(true);
     }
     if whole {
-        for table in [&tables::ATTEMPT, &tables::SPEC, &tables::SPEC_DATA, &tables::WORKER] {
+        let tables =
+            [&tables::ATTEMPT, &tables::SPEC, &tables::SPEC_DATA, &tables::WORKER, &tables::LOCK];
+        for table in tables {
             if remove_rows(tx, table, &[Value::id(rubble.namespace)], limit)? >= limit {
                 return Ok(true);
             }

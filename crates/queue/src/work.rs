@@ -7,7 +7,7 @@ use model::{
 use store::{Range, Tx, TxExt as _, Value, tables};
 
 use crate::{
-    Ready, add, attempt, claim, namespace,
+    Ready, add, attempt, claim, lock, namespace,
     rows::{CounterRow, HistoryRow, NamespaceRow, SpecRow, UnitRow},
     set_units, spec, worker,
 };
@@ -258,5 +258,7 @@ pub fn apply(work: &mut Work<'_>, command: &QueueCommand) -> Result<Reply> {
         QueueCommand::SetParent { worker, parent } => {
             worker::set_parent(work, worker, parent.as_ref())
         }
+        QueueCommand::ChangeLocks(command) => lock::change_locks(work, command),
+        QueueCommand::DropLocks { path } => lock::drop_locks(work, path),
     }
 }

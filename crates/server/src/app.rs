@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     outcome::{Response, full},
     problem,
+    rate::{Rate, Rates},
     routes::{NOT_FOR_USE, ROUTES},
 };
 
@@ -31,11 +32,13 @@ pub(crate) struct App {
 
 impl App {
     /// Makes the state; with an open port, callers on loopback need no token.
-    pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>) -> Arc<Self> {
+    pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>, rate: Rate) -> Arc<Self> {
+        // First, for whatever counts reports to the recorder that this installs.
+        let metrics = Metrics::new();
         Arc::new(Self {
-            auth: Auth::new(Arc::clone(&backend), open_port),
+            auth: Auth::new(Arc::clone(&backend), open_port, Rates::new(rate)),
             backend,
-            metrics: Metrics::new(),
+            metrics,
             ready: AtomicBool::new(true),
             draining: watch::Sender::new(false),
         })

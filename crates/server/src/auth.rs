@@ -3,13 +3,15 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderMap, Uri, header};
 use model::{Answer, Backend, Error, Principal, Query, Result, Time, TokenInfo};
 use sha2::{Digest, Sha256};
+
+use crate::rate::{Rate, Rates};
 
 type Hash = [u8; 32];
 
@@ -24,6 +26,9 @@ pub(crate) struct Auth {
     /// The port on which callers without a token are let in; none asks everyone for a token.
     open_port: Option<u16>,
     loopback: Arc<Principal>,
+    /// Whoever calls a route that is open to everyone.
+    anyone: Arc<Principal>,
+    pub(crate) rates: Rates,
     known: Mutex<HashMap<Hash, Known>>,
 }
 
@@ -35,51 +40,122 @@ struct Known {
 }
 
 impl Auth {
-    pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>, rates: Rates) -> Self {
         let loopback = Arc::new(Principal::all("loopback"));
-        Self { backend, open_port, loopback, known: Mutex::default() }
+        let anyone = Principal { name: String::new(), namespace: None, scopes: Vec::new() };
+        let anyone = Arc::new(anyone);
+        Self { backend, open_port, loopback, anyone, rates, known: Mutex::default() }
+    }
+
+    /// Lets everyone in who does not ask too often.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub(crate) fn anyone(&self, peer: IpAddr) -> Result<Arc<Principal>> {
+        if self.open_port.is_none() || self.rates.rate != Rate::Usual {
+            self.rates.stranger(peer)?;
+        }
+        Ok(Arc::clone(&self.anyone))
     }
 
     /// Finds out who calls.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a valid token, in the same words whatever is wrong with
-    /// it; [`Error::Denied`] for a page of another site that uses this machine's browser.
-    pub(crate) async fn caller(&self, headers: &HeaderMap, uri: &Uri) -> Result<Arc<Principal>> {
+    /// it; [`Error::Denied`] for a page of another site that uses this machine's browser;
+    /// [`Error::TooManyRequests`].
+    pub(crate) async fn caller(
+        &self,
+        headers: &HeaderMap,
+        uri: &Uri,
+        peer: IpAddr,
+    ) -> Result<Arc<Principal>> {
         match (headers.get(header::AUTHORIZATION), self.open_port) {
-            (Some(value), _) => self.token_holder(value.as_bytes()).await,
+            (Some(value), _) => self.token_holder(bearer(value.as_bytes()), peer).await,
             (None, Some(port)) => {
+                self.anyone(peer)?;
                 check_local(headers, uri, port)?;
                 Ok(Arc::clone(&self.loopback))
             }
-            (None, None) => Err(Error::Unauthenticated("a token is needed".to_owned())),
+            (None, None) => {
+                self.anyone(peer)?;
+                Err(Error::Unauthenticated("a token is needed".to_owned()))
+            }
         }
     }
 
-    async fn token_holder(&self, authorization: &[u8]) -> Result<Arc<Principal>> {
-        let hash: Hash = Sha256::digest(bearer(authorization)).into();
-        if let Some(known) = self.remembered(&hash) {
-            return known.principal_at(now());
+    /// Finds out who calls over a connection on which a token was shown, or none.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without a valid token unless the connection is open to everyone,
+    /// [`Error::TooManyRequests`].
+    pub(crate) async fn connected(
+        &self,
+        token: Option<&str>,
+        open: bool,
+        peer: IpAddr,
+    ) -> Result<Arc<Principal>> {
+        match token {
+            Some(token) => self.token_holder(token.as_bytes(), peer).await,
+            None if open => {
+                self.anyone(peer)?;
+                Ok(Arc::clone(&self.loopback))
+            }
+            None => {
+                self.anyone(peer)?;
+                Err(Error::Unauthenticated("a token is needed".to_owned()))
+            }
         }
-        let read = self.backend.read(Query::TokenByHash(hash), 0).await?;
-        let Answer::Tokens(found) = read.answer else { return Err(invalid()) };
-        let known = Known::new(found.into_iter().next().ok_or_else(invalid)?);
-        let principal = known.principal_at(now())?;
+    }
+
+    /// Finds the holder of a token, and counts the request.
+    async fn token_holder(&self, token: &[u8], peer: IpAddr) -> Result<Arc<Principal>> {
+        let holder = self.find_holder(token, peer).await?;
+        self.rates.holder(&holder.name)?;
+        Ok(holder)
+    }
+
+    async fn find_holder(&self, token: &[u8], peer: IpAddr) -> Result<Arc<Principal>> {
+        let hash: Hash = Sha256::digest(token).into();
+        match self.remembered(&hash) {
+            Some(known) if known.looked_up.elapsed() < KEPT => return known.principal_at(now()),
+            // Whoever shared an address with a guesser before is not kept out with it.
+            Some(_) => {}
+            None => self.rates.may_guess(peer)?,
+        }
+        let Some((known, principal)) = self.look_up(hash).await? else {
+            self.lock().remove(&hash);
+            self.rates.guessed(peer);
+            return Err(invalid());
+        };
         self.remember(hash, known);
         Ok(principal)
     }
 
+    async fn look_up(&self, hash: Hash) -> Result<Option<(Known, Arc<Principal>)>> {
+        let read = self.backend.read(Query::TokenByHash(hash), 0).await?;
+        let Answer::Tokens(found) = read.answer else { return Ok(None) };
+        let known = found.into_iter().next().map(Known::new);
+        Ok(known.and_then(|known| {
+            let principal = known.principal_at(now()).ok()?;
+            Some((known, principal))
+        }))
+    }
+
     fn remembered(&self, hash: &Hash) -> Option<Known> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|known| known.looked_up.elapsed() < KEPT).cloned()
+        self.lock().get(hash).cloned()
     }
 
     fn remember(&self, hash: Hash, token: Known) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
         known.insert(hash, token);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -50,6 +50,11 @@ impl Authorized {
         })
     }
 
+    fn check_events(&self, namespace: &Namespace) -> Result<()> {
+        let (verb, resource, namespace) = (Verb::Read, Resource::Event, Some(namespace.clone()));
+        self.principal.check(&Access { verb, resource, namespace })
+    }
+
     fn checked_read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
         match self.principal.check(&Access::of_query(&query)) {
             Ok(()) => self.backend.read(query, at_least),
@@ -74,6 +79,13 @@ impl Backend for Authorized {
             (Query::Summary(None, spec), Some(own)) => {
                 self.checked_read(Query::Summary(Some(own.clone()), spec), at_least)
             }
+            (Query::Since(positions), Some(_)) => {
+                let mut checks = positions.iter().map(|(name, _)| self.check_events(name));
+                match checks.find_map(Result::err) {
+                    None => self.backend.read(Query::Since(positions), at_least),
+                    Some(error) => Box::pin(ready(Err(error))),
+                }
+            }
             (query, _) => self.checked_read(query, at_least),
         }
     }
@@ -84,12 +96,7 @@ impl Backend for Authorized {
         after: Revision,
         limit: u16,
     ) -> BoxFuture<'_, Result<Vec<Event>>> {
-        let access = Access {
-            verb: Verb::Read,
-            resource: Resource::Event,
-            namespace: Some(namespace.clone()),
-        };
-        match self.principal.check(&access) {
+        match self.check_events(namespace) {
             Ok(()) => self.backend.events(namespace, after, limit),
             Err(error) => Box::pin(ready(Err(error))),
         }

@@ -13,10 +13,6 @@ use crate::{negotiate::is_json, problem::Refusal};
 /// Levels of nesting around a data dictionary: the body, a list, its item, the dictionary.
 const LEVELS_AROUND_DATA: usize = 4;
 
-/// Values in one body. A parsed value takes many times the room of its text, so that the size
-/// of a body alone does not bound the memory that it costs.
-const VALUES_MAX: usize = 500_000;
-
 /// Refuses bodies that are not JSON by their headers.
 pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
@@ -109,8 +105,8 @@ fn check_shape(body: &[u8]) -> Result<()> {
             _ => {}
         }
     }
-    if values > VALUES_MAX {
-        return Err(Error::too_large("JSON values in a request body", values, VALUES_MAX));
+    if values > limits::VALUES_MAX {
+        return Err(Error::too_large("JSON values in a request body", values, limits::VALUES_MAX));
     }
     Ok(())
 }
@@ -150,7 +146,7 @@ mod tests {
     fn bombs_are_refused_unbuilt() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(68), "]".repeat(68));
         assert!(message(&deep).starts_with("JSON nesting"), "{}", message(&deep));
-        let wide = format!("{{\"a\":[{}0]}}", "[],".repeat(VALUES_MAX / 2));
+        let wide = format!("{{\"a\":[{}0]}}", "[],".repeat(limits::VALUES_MAX / 2));
         assert!(message(&wide).starts_with("JSON values"));
         let unclosed = "[".repeat(100_000);
         assert!(message(&format!("{{\"a\":{unclosed}")).starts_with("JSON nesting"));

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    net::{IpAddr, Ipv4Addr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
@@ -20,6 +21,7 @@ use crate::{
     authorized::Authorized,
     body,
     call::{Call, namespace_of, spec_of},
+    listen::Peer,
     negotiate::{Accepted, MEDIA_TYPES, accepted},
     outcome::{Outcome, Response},
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
@@ -140,9 +142,11 @@ type Answered = Result<(Outcome, Option<HeaderValue>), Refusal>;
 /// Lets the caller in, reads the body and runs the handler.
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered {
     let (head, body) = request.into_parts();
+    // Only a request that did not come over the listener has no peer.
+    let peer = head.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| *peer);
     let principal = match route.guard {
-        Guard::Open => Arc::new(Principal { name: String::new(), namespace: None, scopes: vec![] }),
-        Guard::Known | Guard::Needs(..) => app.auth.caller(&head.headers, &head.uri).await?,
+        Guard::Open => app.auth.anyone(peer)?,
+        Guard::Known | Guard::Needs(..) => app.auth.caller(&head.headers, &head.uri, peer).await?,
     };
     check(route, &principal, head.uri.path())?;
     let body = read_body(route, &head, body).await?;
@@ -190,7 +194,7 @@ fn check(route: &Route, principal: &Principal, path: &str) -> model::Result<()> 
 }
 
 /// Runs a future whose panic becomes none.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn caught<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| {
         // After a panic the future is dropped and never polled again.

@@ -1,4 +1,4 @@
-//! What listens: HTTP/1.1 over any [`model::Backend`].
+//! What listens: HTTP/1.1, and CBOR-RPC for the ancestor's clients, over any [`model::Backend`].
 //!
 //! Everything that can be called stands in one table (`routes.rs`); the router, the OpenAPI
 //! document, the API page and the authorization matrix are derived from it.
@@ -20,13 +20,17 @@ mod pace;
 mod page;
 mod problem;
 mod query;
+mod rate;
 mod route;
 mod routes;
+mod rpc;
 mod urls;
 mod wire;
 
 pub use authorized::Authorized;
 pub use listen::{Bound, Options, bind};
 pub use openapi::openapi;
+pub use rate::Rate;
 pub use route::{Guard, Place, Route};
 pub use routes::ROUTES;
+pub use rpc::{Rpc, RpcOptions, read_frame};

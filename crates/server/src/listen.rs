@@ -23,13 +23,15 @@ use crate::{
     app::{App, router},
     outcome::Response,
     pace::{Paced, Phase},
+    rate::Rate,
+    rpc::{RpcBound, RpcOptions},
 };
 
 /// How often recorded times are folded into their histograms.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// How long to wait after an accept that failed, mostly for want of file descriptors.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a server does.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Whether callers need no token; allowed on loopback addresses only.
     pub open: bool,
+    /// How many requests one caller may make.
+    pub rate: Rate,
     /// How long requests in flight have to end once the server is told to stop.
     pub grace: Duration,
 }
@@ -48,6 +52,7 @@ pub struct Bound {
     address: SocketAddr,
     grace: Duration,
     app: Arc<App>,
+    rpc: Option<RpcBound>,
 }
 
 /// Takes the address.
@@ -56,7 +61,7 @@ pub struct Bound {
 /// [`Error::Denied`] for an open server on an address that others can reach,
 /// [`Error::Unavailable`] if the address cannot be taken.
 pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
-    let Options { listen, open, grace } = options;
+    let Options { listen, open, rate, grace } = options;
     if open && !listen.ip().is_loopback() {
         return Err(Error::Denied(format!(
             "{listen} can be reached by others, so callers need tokens there; listen on \
@@ -67,14 +72,28 @@ pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
     let listener = TcpListener::bind(listen).map_err(taken)?;
     listener.set_nonblocking(true).map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
-    let app = App::new(backend, open.then_some(address.port()));
-    Ok(Bound { listener, address, grace, app })
+    let app = App::new(backend, open.then_some(address.port()), rate);
+    Ok(Bound { listener, address, grace, app, rpc: None })
 }
 
 impl Bound {
     /// Gives the address that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes an address for CBOR-RPC too.
+    ///
+    /// # Errors
+    /// The same as those of [`bind`].
+    pub fn with_rpc(mut self, options: RpcOptions) -> Result<Self> {
+        self.rpc = Some(RpcBound::new(options, &self.app)?);
+        Ok(self)
+    }
+
+    /// Gives the address that was taken for CBOR-RPC.
+    pub fn rpc_address(&self) -> Option<SocketAddr> {
+        self.rpc.as_ref().map(|rpc| rpc.address)
     }
 
     /// Answers requests until told to stop, then ends in good order: `/readyz` says no, nothing
@@ -87,6 +106,10 @@ impl Bound {
             .map_err(|error| Error::Unavailable(format!("cannot listen: {error}")))?;
         let (router, peers) = (router(&self.app), Peers::default());
         let mut connections = JoinSet::new();
+        let mut rpc = JoinSet::new();
+        if let Some(bound) = self.rpc {
+            rpc.spawn(bound.serve(peers.clone()));
+        }
         let mut fold = tokio::time::interval(FOLD_EVERY);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -94,7 +117,8 @@ impl Bound {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => if let Some(place) = peers.admit(peer.ip()) {
-                        let connection = serve(stream, router.clone(), Arc::clone(&self.app));
+                        let app = Arc::clone(&self.app);
+                        let connection = serve(stream, peer.ip(), router.clone(), app);
                         connections.spawn(async move {
                             connection.await;
                             drop(place);
@@ -108,28 +132,41 @@ impl Bound {
                     }
                 },
                 Some(_ended) = connections.join_next() => {}
+                Some(ended) = rpc.join_next() => {
+                    // It ends by itself only if it cannot begin.
+                    ended.map_err(|error| Error::Internal(error.to_string()))??;
+                }
                 _ = fold.tick() => self.app.metrics.fold(),
             }
         }
         self.app.drain();
         drop(listener);
-        let ended = async { while connections.join_next().await.is_some() {} };
+        let ended = async {
+            while connections.join_next().await.is_some() {}
+            while rpc.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(self.grace, ended).await.is_err() {
             tracing::warn!(left = connections.len(), "connections are cut off");
             connections.shutdown().await;
+            rpc.shutdown().await;
         }
         Ok(())
     }
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// Answers the requests of one connection.
-async fn serve(stream: TcpStream, router: Router, app: Arc<App>) {
+async fn serve(stream: TcpStream, peer: IpAddr, router: Router, app: Arc<App>) {
     // Answers are written whole, so waiting for more to send only costs time.
     let _best_effort = stream.set_nodelay(true);
     let phase = Phase::new();
     let paced = Paced::new(stream, phase.clone());
-    let service = service_fn(move |request: http::Request<Incoming>| {
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         phase.begin();
+        request.extensions_mut().insert(Peer(peer));
         let (mut router, phase) = (router.clone(), phase.clone());
         async move {
             let answered: Result<Response, Infallible> = router.call(request.map(Body::new)).await;
@@ -162,13 +199,14 @@ fn turn_away(stream: &TcpStream) {
 }
 
 /// Counts connections, in all and by peer address.
-struct Peers {
+#[derive(Clone)]
+pub(crate) struct Peers {
     slots: Arc<Semaphore>,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// A connection's place, given back when dropped.
-struct Admitted {
+pub(crate) struct Admitted {
     _slot: OwnedSemaphorePermit,
     peer: IpAddr,
     by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
@@ -183,7 +221,7 @@ impl Default for Peers {
 
 impl Peers {
     /// Gives a place to a connection, unless there are too many.
-    fn admit(&self, peer: IpAddr) -> Option<Admitted> {
+    pub(crate) fn admit(&self, peer: IpAddr) -> Option<Admitted> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer).or_default();

@@ -14,6 +14,7 @@ use model::{Backend, Namespace, Query, Result, SpecName, SummaryRow, Time};
 use crate::{call::take, routes::ROUTES};
 
 const REQUEST_SECONDS: &str = "lockstep_http_request_seconds";
+const RPC_SECONDS: &str = "lockstep_rpc_request_seconds";
 const IN_FLIGHT: &str = "lockstep_http_requests_in_flight";
 const SUMMARY_SECONDS: &str = "coordinate_summary_seconds";
 
@@ -25,8 +26,8 @@ const SUMMARY_BUCKETS: [f64; 12] =
     [0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
 /// The statuses that have a series of their own; others count as the last.
-const STATUSES: [u16; 18] =
-    [200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 503, 507, 500];
+const STATUSES: [u16; 19] =
+    [200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 429, 503, 507, 500];
 
 /// The meters of one server.
 pub(crate) struct Metrics {
@@ -51,17 +52,36 @@ fn builder() -> PrometheusBuilder {
         builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets).unwrap_or_default()
     };
     let builder = set(PrometheusBuilder::new(), REQUEST_SECONDS, &REQUEST_BUCKETS);
+    let builder = set(builder, RPC_SECONDS, &REQUEST_BUCKETS);
     set(builder, SUMMARY_SECONDS, &SUMMARY_BUCKETS)
 }
 
 fn describe() {
     metrics::describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
+    metrics::describe_histogram!(RPC_SECONDS, "Time to answer a CBOR-RPC request");
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being answered");
     metrics::describe_histogram!(SUMMARY_SECONDS, "Seconds required to gather coordinate summary");
     metrics::describe_counter!("lockstep_claims_total", "Attempts started");
     metrics::describe_counter!("lockstep_finishes_total", "Attempts finished");
     metrics::describe_counter!("lockstep_failures_total", "Attempts failed");
     metrics::describe_counter!("lockstep_lease_expiries_total", "Attempts whose lease ran out");
+    describe_cache();
+    metrics::describe_counter!("lockstep_rate_limited_total", "Requests refused as too many");
+}
+
+fn describe_cache() {
+    for (name, help) in [
+        ("lockstep_cache_hits_total", "Reads by name answered from memory"),
+        ("lockstep_cache_misses_total", "Reads by name that had to be loaded"),
+        ("lockstep_cache_rejected_fills_total", "Loads that were too old to be kept"),
+        ("lockstep_cache_joiner_retries_total", "Reads that waited for a load and loaded again"),
+        ("lockstep_cache_floors_total", "Floors that commits have raised"),
+        ("lockstep_cache_evictions_total", "Entries that had to go for others"),
+    ] {
+        metrics::describe_counter!(name, help);
+    }
+    let help = "Age of the newest commit of another node when it was heard of";
+    metrics::describe_gauge!("lockstep_cache_lag_seconds", help);
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -97,6 +117,12 @@ impl Metrics {
                 "status" => status.as_str().to_owned())
         });
         meter.record(time);
+    }
+
+    /// Counts an answer of a CBOR-RPC method.
+    pub(crate) fn rpc_answered(&self, method: &'static str, ok: bool, time: Duration) {
+        let outcome = if ok { "ok" } else { "error" };
+        histogram!(RPC_SECONDS, "method" => method, "outcome" => outcome).record(time);
     }
 
     /// Folds what was recorded into the histograms, so that it does not pile up between scrapes.

@@ -17,16 +17,29 @@ use crate::{
 pub fn openapi() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut native = settings.clone().into_generator();
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
     for route in ROUTES {
-        let operation = operation(route, &mut generator);
+        let operation = if route.path.starts_with("/v1/") {
+            let mut operation = operation(route, &mut native);
+            name_native(&mut operation);
+            operation
+        } else {
+            operation(route, &mut generator)
+        };
         let path = paths.entry(route.path).or_insert_with(|| path_item(route.path));
         if let Value::Object(path) = path {
             path.insert(route.method.to_ascii_lowercase(), operation);
         }
     }
     let error = responses_of_errors(&mut generator);
+    let mut schemas = generator.take_definitions(true);
+    for (name, mut schema) in native.take_definitions(true) {
+        name_native(&mut schema);
+        schemas.insert(format!("{NATIVE}{name}"), schema);
+    }
+    schemas.values_mut().for_each(plain_descriptions);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -38,12 +51,47 @@ pub fn openapi() -> Value {
         },
         "paths": paths,
         "components": {
-            "schemas": generator.take_definitions(true),
+            "schemas": schemas,
             "responses": error,
             "parameters": shared_parameters(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     })
+}
+
+/// What the names of the native door's schemas start with: it speaks of the same things as the
+/// resources do, in the forms of [`model`].
+const NATIVE: &str = "v1.";
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// Has references to schemas lead to those of the native door.
+fn name_native(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get_mut("$ref")
+                && let Some(name) = reference.strip_prefix(SCHEMAS)
+            {
+                *reference = format!("{SCHEMAS}{NATIVE}{name}");
+            }
+            fields.values_mut().for_each(name_native);
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_native),
+        _ => {}
+    }
+}
+
+/// Takes the links to other pages of the Rust documentation out of descriptions.
+fn plain_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`").replace("crate::", "");
+            }
+            fields.values_mut().for_each(plain_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain_descriptions),
+        _ => {}
+    }
 }
 
 /// Gives the document as text, made once.

@@ -1,7 +1,7 @@
 //! How refusals look on the wire.
 
 use http::{HeaderValue, StatusCode, header};
-use model::Error;
+use model::{Error, ErrorCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,9 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    code: &'static str,
-    ancestor: &'static str,
-    hint: &'static str,
+    code: ErrorCode,
     error: Box<Error>,
     /// The methods that a 405 names.
     allow: Option<String>,
@@ -35,69 +33,46 @@ pub(crate) enum Form {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let code = error.code();
+        Self::new(error.code(), error)
+    }
+}
+
+impl Refusal {
+    fn new(code: ErrorCode, error: Error) -> Self {
+        let status = StatusCode::from_u16(code.status);
         Self {
-            status: StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code: code.code,
-            ancestor: code.ancestor,
-            hint: code.hint,
+            status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
             error: Box::new(error),
             allow: None,
             close: false,
         }
     }
-}
-
-impl Refusal {
-    fn new(status: StatusCode, code: &'static str, message: String, hint: &'static str) -> Self {
-        let error = Box::new(Error::BadInput(message));
-        Self { status, code, ancestor: "error", hint, error, allow: None, close: false }
-    }
 
     pub(crate) fn method(method: &str, allow: String) -> Self {
-        Self {
-            allow: Some(allow),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                format!("Method {method} not allowed"),
-                "use one of the methods in the Allow header",
-            )
-        }
+        let error = Error::bad_input(format!("Method {method} not allowed"));
+        Self { allow: Some(allow), ..Self::new(ErrorCode::METHOD_NOT_ALLOWED, error) }
     }
 
     pub(crate) fn not_acceptable() -> Self {
-        Self::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "not_acceptable",
-            "none of the accepted media types can be produced".to_owned(),
-            "accept application/json",
-        )
+        let error = Error::bad_input("none of the accepted media types can be produced");
+        Self::new(ErrorCode::NOT_ACCEPTABLE, error)
     }
 
     pub(crate) fn media_type(found: &str) -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            format!("Unsupported media type {found:?}"),
-            "send JSON with \"Content-Type: application/json\", without content encoding",
-        )
-        .closing()
+        let error = Error::bad_input(format!("Unsupported media type {found:?}"));
+        Self::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE, error).closing()
     }
 
     pub(crate) fn slow_body() -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "the request body did not arrive in time".to_owned(),
-            "send the body faster, or send less at once",
-        )
-        .closing()
+        let error = Error::bad_input("the request body did not arrive in time");
+        Self::new(ErrorCode::REQUEST_TIMEOUT, error).closing()
     }
 
     pub(crate) fn panic() -> Self {
         let error = Error::Internal("a request handler panicked; see the server's log".to_owned());
-        Self { ancestor: "panic", close: true, ..Self::from(error) }
+        let code = ErrorCode { ancestor: "panic", ..error.code() };
+        Self::new(code, error).closing()
     }
 
     /// Ends the connection after the answer, for its request was not read to the end.
@@ -124,8 +99,12 @@ impl Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        let wait = match &*self.error {
+            Error::TooManyRequests { seconds, .. } => Some(*seconds),
+            _ => (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+        };
+        if let Some(seconds) = wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -138,7 +117,8 @@ impl Refusal {
             Error::NoSuchWorkSpec(name) | Error::NoSuchWorkUnit(name) => Some(name.as_str()),
             _ => None,
         };
-        Envelope { error: self.ancestor, message: self.error.to_string(), value, hint: self.hint }
+        let ErrorCode { ancestor, hint, .. } = self.code;
+        Envelope { error: ancestor, message: self.error.to_string(), value, hint }
     }
 
     fn problem(&self) -> Problem<'_> {
@@ -146,9 +126,9 @@ impl Refusal {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("error"),
             status: self.status.as_u16(),
-            code: self.code,
+            code: self.code.code,
             detail: self.error.to_string(),
-            hint: self.hint,
+            hint: self.code.hint,
             error: &self.error,
         }
     }

@@ -257,18 +257,18 @@ pub const ROUTES: &[Route] = &[
     // The native door.
     post("/v1/write", "write", "Makes commands", to!(door::write))
         .speaks(Speaks::Json)
-        .takes::<door::WriteSchema>()
+        .takes::<model::Write>()
         .large()
-        .gives::<door::CommittedSchema>(200),
+        .gives::<model::Committed>(200),
     post("/v1/read", "read", "Answers a query", to!(door::read))
         .speaks(Speaks::Json)
-        .takes::<door::AskedSchema>()
-        .gives::<door::ReadSchema>(200),
+        .takes::<door::Asked>()
+        .gives::<model::Read>(200),
     post("/v1/events", "events", "Shows a namespace's history", to!(door::events))
         .reads(Event, Body)
         .speaks(Speaks::Json)
         .takes::<door::AskedEvents>()
-        .gives::<door::EventsSchema>(200),
+        .gives::<Vec<model::Event>>(200),
     // What operators look at.
     document("/v1/limits", "limits", "Lists every limit", to!(ops::limits))
         .gives::<wire::LimitList>(200),

@@ -2,8 +2,8 @@
 
 use model::Result;
 
+use crate::entries::Entries;
 use crate::layout::{Fields, Layout};
-use crate::ordered::Entries;
 
 /// The indexes of one table; `None` where the store keeps one elsewhere.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Indexes {
                     entries.remove(&old);
                 }
                 if let Some(new) = order.entry(&new) {
-                    entries.insert(new);
+                    entries.insert(&new);
                 }
             }
         }

@@ -58,6 +58,32 @@ impl Layout {
         }
     }
 
+    /// Tells whether the rows belong to no namespace: then no number comes first in their keys.
+    pub(crate) fn is_head(&self) -> bool {
+        self.kinds.first() != Some(&Kind::Int)
+    }
+
+    /// Gives the namespace that comes first in an encoded key, by an id of it.
+    pub(crate) fn namespace(&self, mut key: &[u8]) -> Result<Option<i64>> {
+        if self.is_head() {
+            return Ok(None);
+        }
+        match Plain::decode(cut(&mut key, Kind::Int)?, Kind::Int)? {
+            Plain::Int(id) => Ok(Some(id)),
+            _ => Err(damaged()),
+        }
+    }
+
+    /// Gives the values of an index entry.
+    pub(crate) fn values_of_entry(&self, order: &Order, mut entry: &[u8]) -> Result<Vec<Value>> {
+        let mut values = Vec::with_capacity(order.fields.len());
+        for field in &order.fields {
+            let kind = *self.kinds.get(*field).ok_or_else(damaged)?;
+            values.push(Plain::decode(cut(&mut entry, kind)?, kind)?.into());
+        }
+        Ok(values)
+    }
+
     /// Gives the order of an index, or of the primary key.
     pub(crate) fn order(&self, index: usize) -> Result<&Order> {
         if index == PRIMARY {
@@ -163,6 +189,15 @@ impl Layout {
         let mut bytes = Vec::with_capacity(key.clone().map(<[u8]>::len).sum());
         key.for_each(|field| bytes.extend_from_slice(field));
         Ok(bytes.into_boxed_slice())
+    }
+
+    /// Gives the first field of an index entry, encoded.
+    pub(crate) fn first_field<B>(&self, order: &Order, mut entry: &[u8]) -> Result<B>
+    where
+        B: for<'a> From<&'a [u8]>,
+    {
+        let first = order.fields.first().and_then(|field| self.kinds.get(*field));
+        Ok(cut(&mut entry, *first.ok_or_else(damaged)?)?.into())
     }
 
     /// Gives the first value of an index entry.

@@ -6,15 +6,24 @@ mod table;
 pub mod tables;
 mod tx;
 
+mod copy;
+
+mod checksum;
+mod entries;
+mod inbox;
 mod index;
 mod layout;
 mod ordered;
 mod run;
+mod side;
 
 mod memory;
+mod postgres;
 mod sqlite;
 
+pub use copy::{Fill, Snapshot};
 pub use memory::Memory;
-pub use sqlite::{Sqlite, SqliteOptions};
+pub use postgres::{Postgres, PostgresOptions};
+pub use sqlite::{Present, Progress, Sqlite, SqliteOptions};
 pub use table::{Column, Doc, Index, Kept, Key, Kind, PRIMARY, Row, Table, Value};
 pub use tx::{Job, Range, Store, Tx, TxExt};

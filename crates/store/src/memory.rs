@@ -1,13 +1,15 @@
 //! The memory store: the model for the others.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use model::{Error, Result};
 
+use crate::entries::Entries;
 use crate::index::Indexes;
 use crate::layout::{Layout, layouts};
-use crate::ordered::{Bytes, Entries, damaged};
+use crate::ordered::{Bytes, damaged};
 use crate::run::run;
 use crate::{Doc, Job, Key, PRIMARY, Range, Store, Table, Tx, Value};
 
@@ -84,13 +86,20 @@ impl State {
 impl Rows {
     /// Changes a row and gives the old one.
     fn change(&mut self, key: &[u8], new: Option<Bytes>) -> Result<Option<Bytes>> {
-        let found = self.rows.get_mut(key);
-        let old = found.as_ref().map(|row| &***row);
+        let found = self.rows.entry(key.into());
+        let old = match &found {
+            Entry::Occupied(row) => Some(&**row.get()),
+            Entry::Vacant(_) => None,
+        };
         self.indexes.change(&self.layout, key, old, new.as_deref())?;
         Ok(match (found, new) {
-            (Some(row), Some(new)) => Some(std::mem::replace(row, new)),
-            (None, Some(new)) => self.rows.insert(key.into(), new),
-            (_, None) => self.rows.remove(key),
+            (Entry::Occupied(mut row), Some(new)) => Some(row.insert(new)),
+            (Entry::Occupied(row), None) => Some(row.remove()),
+            (Entry::Vacant(place), Some(new)) => {
+                place.insert(new);
+                None
+            }
+            (Entry::Vacant(_), None) => None,
         })
     }
 }

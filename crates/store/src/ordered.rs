@@ -6,14 +6,13 @@
 //! - text and bytes end with two zero bytes, and a zero byte in them is followed by 255.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use model::{Error, Result};
 
 use crate::{Kind, Value};
 
-/// What stands in a [`BTreeSet`] or a map: no capacity to spare, half the bookkeeping of a `Vec`.
+/// What stands in a map: no capacity to spare, half the bookkeeping of a `Vec`.
 pub(crate) type Bytes = Box<[u8]>;
 
 const ESCAPED_ZERO: u8 = 0xFF;
@@ -185,6 +184,16 @@ impl Stretch {
         Some(Self { start, end })
     }
 
+    /// Gives its start and its end.
+    pub(crate) fn parts(&self) -> (&[u8], Option<&[u8]>) {
+        (&self.start, self.end.as_deref())
+    }
+
+    /// Tells whether an entry lies in it.
+    pub(crate) fn holds(&self, entry: &[u8]) -> bool {
+        entry >= self.start.as_slice() && self.end.as_deref().is_none_or(|end| entry < end)
+    }
+
     /// Gives it as bounds of a map or set.
     pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         let end = self.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -201,31 +210,4 @@ fn past(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
         }
     }
     None
-}
-
-/// The entries of an index.
-#[derive(Debug, Default)]
-pub(crate) struct Entries(BTreeSet<Bytes>);
-
-impl Entries {
-    /// Takes entries in any order; cheaper than adding one after another, and smaller.
-    pub(crate) fn from_all(entries: Vec<Bytes>) -> Self {
-        Self(BTreeSet::from_iter(entries))
-    }
-
-    pub(crate) fn insert(&mut self, entry: Vec<u8>) {
-        self.0.insert(entry.into_boxed_slice());
-    }
-
-    pub(crate) fn remove(&mut self, entry: &[u8]) {
-        self.0.remove(entry);
-    }
-
-    pub(crate) fn first(&self) -> Option<&[u8]> {
-        self.0.first().map(|entry| &**entry)
-    }
-
-    pub(crate) fn stretch(&self, stretch: &Stretch) -> impl Iterator<Item = &[u8]> {
-        self.0.range::<[u8], _>(stretch.bounds()).map(|entry| &**entry)
-    }
 }

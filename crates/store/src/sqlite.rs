@@ -1,9 +1,10 @@
 //! The embedded store: one SQLite database, one thread that writes, and some that read.
 
+mod backup;
 mod checkpoint;
+mod copy;
 mod disk;
 mod failure;
-mod inbox;
 mod migrate;
 mod open;
 mod overlay;
@@ -13,15 +14,16 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
-use model::{Error, Result};
+use model::Result;
 
 use crate::layout::{Layout, layouts};
+use crate::side::Side;
 use crate::{Job, Store};
+pub use backup::{Present, Progress};
 use checkpoint::{Checkpointer, Log};
+pub(crate) use copy::not_empty;
 use disk::Disk;
-use inbox::Inbox;
 use overlay::Overlay;
 use reader::Reader;
 use writer::Writer;
@@ -49,12 +51,6 @@ impl Default for SqliteOptions {
 pub struct Sqlite {
     reads: Side,
     writes: Side,
-}
-
-/// Where jobs wait, and who runs them.
-struct Side {
-    inbox: Arc<Inbox>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 impl Sqlite {
@@ -110,32 +106,5 @@ impl Drop for Sqlite {
         // that can write.
         self.reads.close();
         self.writes.close();
-    }
-}
-
-impl Side {
-    fn new(jobs_max: usize) -> Self {
-        Self { inbox: Arc::new(Inbox::new(jobs_max)), threads: Vec::new() }
-    }
-
-    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
-            self.close();
-            Error::Unavailable(format!("cannot start a thread: {error}"))
-        })?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    /// Waits until everything queued is answered.
-    fn close(&mut self) {
-        self.inbox.close();
-        for thread in self.threads.drain(..) {
-            // The last owner may be a job, and then this is the thread that would have to end.
-            if thread.thread().id() != thread::current().id() {
-                // A panic of the thread was reported by the panic hook.
-                let _ = thread.join();
-            }
-        }
     }
 }

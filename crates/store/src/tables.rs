@@ -172,8 +172,23 @@ pub const TOKEN_ID: usize = 0;
 pub static COUNTER: Table =
     Table { id: 10, name: "counter", key: &[text("name")], columns: &[int("value")], indexes: &[] };
 
+/// Locks by the CBOR of their labels. `due` is when one runs out.
+pub static LOCK: Table = Table {
+    id: 11,
+    name: "lock",
+    key: &[int("namespace"), bytes("path")],
+    columns: &[int("due")],
+    indexes: &[in_memory("lock_due", &[2])],
+};
+/// Index of [`LOCK`]: due.
+pub const LOCK_DUE: usize = 0;
+
+/// The nodes of a shared store, by name. `lease` is until when each counts as alive.
+pub static NODE: Table =
+    Table { id: 12, name: "node", key: &[text("name")], columns: &[int("lease")], indexes: &[] };
+
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 11] = [
+pub static ALL: [&Table; 13] = [
     &NAMESPACE, &SPEC, &SPEC_DATA, &UNIT, &ATTEMPT, &WORKER, &HISTORY, &REQUEST, &RUBBLE, &TOKEN,
-    &COUNTER,
+    &COUNTER, &LOCK, &NODE,
 ];

@@ -1,6 +1,6 @@
 //! Transactions: five operations on rows, and the stores that run them.
 
-use model::Result;
+use model::{Result, Time};
 
 use crate::{Doc, Key, Row, Table, Value};
 
@@ -60,6 +60,10 @@ pub trait Tx {
     ) -> Result<Vec<Doc>>;
 
     /// Gives the smallest value of the first field of an index, without loading a row.
+    ///
+    /// In a shared store, a write may be told a smaller or greater value of an index that goes
+    /// through all namespaces, as far as other nodes have removed or added rows; a read, and a
+    /// write that has scanned such an index before, are told the truth.
     fn first(&mut self, table: &'static Table, index: usize) -> Result<Option<Value>>;
 }
 
@@ -117,4 +121,22 @@ pub trait Store: Send + Sync {
 
     /// Runs a job that only looks, on a snapshot no older than the last acknowledged write.
     fn read(&self, job: Box<dyn Job>);
+
+    /// Tells the time by the store's own clock, if it has one: the only one that all nodes share,
+    /// and so the only one that leases may go by.
+    fn now(&self) -> Option<Time> {
+        None
+    }
+
+    /// Sets what is called when another node has told that it committed something; nobody promises
+    /// that each commit is told of.
+    fn on_hint(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        drop(wake);
+    }
+
+    /// Tells whether other nodes may write to it at the same time. Then reads may also ask for the
+    /// first entry of an index that is otherwise kept in memory.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }

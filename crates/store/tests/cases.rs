@@ -180,12 +180,13 @@ fn values_are_in_order() {
 #[test]
 fn texts_are_in_order_too() {
     on_every_store(|store| {
-        let texts = ["", "\0", "\0a", "a", "a\0", "ab", "é", "\u{10ffff}"];
+        let texts = ["", "\0", "\0\u{1}", "\0a", "\u{1}", "\u{1}\0", "\u{1}\u{1}", "\u{2}", "a"];
+        let texts = [&texts[..], &["a\0", "a\u{1}", "ab", "é", "\u{10ffff}"]].concat();
         let docs: Vec<Doc> = (texts.iter().rev())
             .map(|id| Doc { key: vec![bytes(id)], columns: vec![text(id)], body: vec![] })
             .collect();
         write(&*store, move |tx| tx.save(&TOKEN, docs.clone())).unwrap();
-        let docs = read(&*store, |tx| tx.scan(&TOKEN, TOKEN_ID, &Range::default(), 9)).unwrap();
+        let docs = read(&*store, |tx| tx.scan(&TOKEN, TOKEN_ID, &Range::default(), 99)).unwrap();
         let found: Vec<&str> = docs.iter().map(|doc| doc.columns[0].as_text().unwrap()).collect();
         assert_eq!(found, texts);
     });
@@ -277,7 +278,9 @@ fn a_read_changes_nothing_and_sees_no_index_in_memory() {
         internal(read(&*store, |tx| tx.save(&UNIT, vec![ready("b", 1.0)])));
         internal(read(&*store, |tx| tx.remove(&UNIT, &[unit_key(1, "a")])));
         internal(read(&*store, |tx| tx.scan(&UNIT, UNIT_READY, &Range::default(), 1).map(|_| ())));
-        internal(read(&*store, |tx| tx.first(&UNIT, UNIT_DUE).map(|_| ())));
+        if !store.is_shared() {
+            internal(read(&*store, |tx| tx.first(&UNIT, UNIT_DUE).map(|_| ())));
+        }
         assert_eq!(everything(&*store), before);
         let found = read(&*store, |tx| names(tx, UNIT_STATE, Range::default()));
         assert_eq!(found.unwrap(), [b"a"]);

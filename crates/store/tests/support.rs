@@ -5,9 +5,12 @@ use std::sync::mpsc;
 
 use model::Result;
 use store::{
-    Doc, Job, Key, Memory, PRIMARY, Range, Sqlite, SqliteOptions, Store, Table, Tx, Value,
+    Doc, Job, Key, Memory, PRIMARY, Postgres, PostgresOptions, Range, Sqlite, SqliteOptions, Store,
+    Table, Tx, Value,
 };
 use tempfile::TempDir;
+
+use crate::cluster;
 
 type Work<T> = Box<dyn FnMut(&mut dyn Tx) -> Result<T> + Send>;
 
@@ -135,7 +138,14 @@ pub(crate) fn all_scans(tx: &mut dyn Tx, table: &'static Table) -> Result<Vec<Ve
 pub(crate) fn stores() -> Vec<(Arc<dyn Store>, Option<TempDir>)> {
     let folder = TempDir::new().unwrap();
     let sqlite = open(&folder);
-    vec![(Arc::new(Memory::new()), None), (Arc::new(sqlite), Some(folder))]
+    let stores: [Arc<dyn Store>; 3] =
+        [Arc::new(Memory::new()), Arc::new(sqlite), Arc::new(open_postgres(&cluster::url()))];
+    stores.into_iter().zip([None, Some(folder), None]).collect()
+}
+
+/// Opens the store at an address.
+pub(crate) fn open_postgres(url: &str) -> Postgres {
+    Postgres::open(url, &PostgresOptions::default()).unwrap()
 }
 
 /// Opens the store in a folder.

@@ -8,13 +8,13 @@ use std::{
 };
 
 use client::{Remote, RemoteOptions};
-use engine::Engine;
+use engine::{CacheOptions, Cached, Engine};
 use model::{Backend, Error};
-use store::{Memory, Sqlite, SqliteOptions, Store};
+use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::ManualClock;
+use crate::{ManualClock, checked::Checked};
 
 /// A backend under test.
 pub struct Fixture {
@@ -25,19 +25,75 @@ pub struct Fixture {
     runtime: Runtime,
     /// The folder of a store on disk, which is removed at the end.
     folder: Option<TempDir>,
+    cache: Cache,
+}
+
+/// What stands over an engine.
+#[derive(Clone, Copy)]
+enum Cache {
+    Off,
+    On,
+    /// A cache whose every answer is held against the engine's.
+    Checked,
+}
+
+impl Cache {
+    fn over(self, engine: Arc<Engine>) -> Arc<dyn Backend> {
+        match self {
+            Self::Off => engine,
+            Self::On => Cached::over(engine, CacheOptions::default()),
+            Self::Checked => Arc::new(Checked::new(engine)),
+        }
+    }
 }
 
 impl Fixture {
     /// Puts an engine over a store in memory.
     pub fn memory() -> Self {
-        Self::over(Arc::new(Memory::new()), None)
+        Self::over(Arc::new(Memory::new()), None, Cache::Off)
+    }
+
+    /// Puts a cache over the engine, and compares its answers with the engine's all the time.
+    pub fn cached_memory() -> Self {
+        Self::over(Arc::new(Memory::new()), None, Cache::Checked)
     }
 
     /// Puts an engine over a SQLite store in a folder of its own.
     #[track_caller]
     pub fn sqlite() -> Self {
+        Self::on_disk(Cache::Off)
+    }
+
+    /// Puts a cache over the engine over a SQLite store.
+    #[track_caller]
+    pub fn cached_sqlite() -> Self {
+        Self::on_disk(Cache::On)
+    }
+
+    #[track_caller]
+    fn on_disk(cache: Cache) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self::over(sqlite(folder.path()), Some(folder))
+        Self::over(sqlite(folder.path()), Some(folder), cache)
+    }
+
+    /// Puts an engine over a PostgreSQL store with a schema of its own.
+    #[track_caller]
+    pub fn postgres() -> Self {
+        Self::on_postgres(Cache::Off)
+    }
+
+    /// Puts a cache over the engine over a PostgreSQL store.
+    #[track_caller]
+    pub fn cached_postgres() -> Self {
+        Self::on_postgres(Cache::On)
+    }
+
+    #[track_caller]
+    fn on_postgres(cache: Cache) -> Self {
+        let url = crate::cluster::url();
+        let options = PostgresOptions { readers: 1, ..PostgresOptions::default() };
+        let store = Postgres::open(&url, &options).expect("a PostgreSQL store");
+        Self::over(Arc::new(store), None, cache)
     }
 
     /// Talks over HTTP to a server whose store is in memory.
@@ -52,19 +108,40 @@ impl Fixture {
         Self::sqlite().behind_a_server()
     }
 
-    fn over(store: Arc<dyn Store>, folder: Option<TempDir>) -> Self {
+    /// Talks over HTTP to a server with a cache and a SQLite store.
+    #[track_caller]
+    pub fn remote_cached_sqlite() -> Self {
+        Self::cached_sqlite().behind_a_server()
+    }
+
+    /// Puts a cache before the server, as a client may have it.
+    #[track_caller]
+    pub fn cached_remote_sqlite() -> Self {
+        let fixture = Self::remote_sqlite();
+        let (options, clock) = (CacheOptions::default(), fixture.clock.clone());
+        let cached = Cached::with(fixture.backend(), options, clock);
+        *fixture.lock() = cached;
+        fixture
+    }
+
+    fn over(store: Arc<dyn Store>, folder: Option<TempDir>, cache: Cache) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let backend: Arc<dyn Backend> = Engine::new(store, clock.clone());
+        let backend = cache.over(Engine::new(store, clock.clone()));
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        Self { clock, backend: Mutex::new(backend), runtime, folder }
+        Self { clock, backend: Mutex::new(backend), runtime, folder, cache }
     }
 
     /// Starts a real server on a free port and reaches the backend through it.
     #[track_caller]
     fn behind_a_server(self) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = server::Options { listen, open: true, grace: Duration::ZERO };
+        let options = server::Options {
+            listen,
+            open: true,
+            rate: server::Rate::Usual,
+            grace: Duration::ZERO,
+        };
         let bound = server::bind(options, self.backend()).expect("a free port");
         let url = format!("http://{}", bound.address());
         // The server ends with the runtime.
@@ -95,7 +172,7 @@ impl Fixture {
         let mut backend = self.lock();
         let nothing: Arc<dyn Store> = Arc::new(Memory::new());
         *backend = Engine::new(nothing, self.clock.clone());
-        *backend = Engine::new(sqlite(folder.path()), self.clock.clone());
+        *backend = self.cache.over(Engine::new(sqlite(folder.path()), self.clock.clone()));
     }
 }
 

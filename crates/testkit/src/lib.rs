@@ -6,10 +6,13 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a script fails by panicking")]
 
+mod checked;
 mod clock;
+pub mod cluster;
 mod fixture;
 pub mod oracle;
 pub mod rig;
+pub mod rpc;
 mod world;
 
 pub use clock::{ManualClock, START};

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod claims;
+mod locks;
 mod output;
 mod settings;
 mod views;
@@ -31,6 +32,7 @@ pub struct Oracle {
     last_id: Id,
     specs: BTreeMap<SpecName, Spec>,
     workers: BTreeMap<WorkerName, Worker>,
+    locks: Vec<locks::Held>,
 }
 
 /// A spec with everything in it.
@@ -79,7 +81,7 @@ impl Oracle {
     /// Makes the model of a namespace that does not exist yet.
     pub fn new(now: Time) -> Self {
         let (specs, workers) = (BTreeMap::new(), BTreeMap::new());
-        Self { now, exists: false, last_id: 0, specs, workers }
+        Self { now, exists: false, last_id: 0, specs, workers, locks: Vec::new() }
     }
 
     /// Does what is due: ends leases and gives up workers whose time is over.
@@ -99,6 +101,7 @@ impl Oracle {
         for worker in self.workers.values_mut() {
             worker.active &= worker.expiration >= now;
         }
+        self.settle_locks();
     }
 
     /// Applies the commands of a write, all or none of them.
@@ -159,6 +162,8 @@ impl Oracle {
             QueueCommand::SetParent { worker, parent } => {
                 self.set_parent(worker, parent.as_ref())?
             }
+            QueueCommand::ChangeLocks(command) => self.change_locks(command)?,
+            QueueCommand::DropLocks { path } => self.drop_locks(path),
         };
         self.exists |= *self != before;
         Ok(reply)

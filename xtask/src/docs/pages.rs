@@ -32,11 +32,13 @@ fn errors_page(repo: &Repo) -> String {
     let mut page = format!(
         "# Errors\n\n{MARK}\n\n\
          Every refusal carries a stable code, a message and a hint.\n\
-         Codes do not change; messages may.\n\n\
+         Codes do not change; messages may.\n\
+         Codes without a status are those of the command line.\n\n\
          | code | HTTP status | what to do |\n|---|---|---|\n"
     );
     for code in codes::read(repo.get(SOURCE).unwrap_or_default()) {
         let (code, status, hint) = (code.code, code.status, code.hint);
+        let status = if status == "0" { "none" } else { &status };
         // Writing to a text cannot fail.
         let _ = writeln!(page, "| [`{code}`]({code}.md) | {status} | {hint} |");
     }

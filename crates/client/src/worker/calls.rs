@@ -27,9 +27,13 @@ where
     let mut backoff = BACKOFF;
     loop {
         match call().await {
-            Err(error @ (Error::Unavailable(_) | Error::StorageFull(_))) => {
+            Err(
+                error @ (Error::Unavailable(_)
+                | Error::StorageFull(_)
+                | Error::TooManyRequests { .. }),
+            ) => {
                 let delay = backoff.delay();
-                tracing::warn!(%error, ?delay, "the backend cannot be reached; trying again");
+                tracing::warn!(%error, ?delay, "the backend does not take it now; trying again");
                 sleep(delay).await;
             }
             answer => return answer,

@@ -1,6 +1,12 @@
 //! The engine's own tests; what every backend must do is in the conformance suite.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
+mod cache;
 mod stores;
 mod waiting;

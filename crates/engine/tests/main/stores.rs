@@ -3,9 +3,10 @@
 use std::sync::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
+    mpsc::Sender,
 };
 
-use store::{Job, Memory, Store};
+use store::{Job, Memory, PRIMARY, Range, Store, Tx, tables};
 
 /// A memory store that counts writes, and keeps them back while told to.
 #[derive(Default)]
@@ -21,6 +22,13 @@ impl Watched {
         self.writes.load(Ordering::SeqCst)
     }
 
+    /// Counts the answers that are kept under idempotency keys.
+    pub fn requests(&self) -> usize {
+        let (sender, count) = std::sync::mpsc::channel();
+        self.memory.read(Box::new(CountRequests(sender)));
+        count.recv().unwrap()
+    }
+
     /// Keeps writes back from now on.
     pub fn hold(&self) {
         *self.held.lock().unwrap() = Some(Vec::new());
@@ -30,6 +38,21 @@ impl Watched {
     pub fn release(&self) {
         let held = self.held.lock().unwrap().take().unwrap_or_default();
         held.into_iter().for_each(|job| self.memory.write(job));
+    }
+}
+
+struct CountRequests(Sender<usize>);
+
+impl Job for CountRequests {
+    fn run(&mut self, tx: &mut dyn Tx) -> model::Result<()> {
+        let all = Range::prefix([]);
+        let found = tx.scan(&tables::REQUEST, PRIMARY, &all, u32::MAX)?;
+        self.0.send(found.len()).unwrap();
+        Ok(())
+    }
+
+    fn done(self: Box<Self>, outcome: model::Result<()>) {
+        outcome.unwrap();
     }
 }
 

@@ -189,6 +189,65 @@ async fn a_claimer_that_has_gone_keeps_nothing() {
     assert_eq!(world.status("unit").await, UnitStatus::Available);
 }
 
+/// Makes a write under a key that adds a unit to another spec and claims from the first.
+fn add_and_claim(wait: Duration) -> Write {
+    let unit = NewUnit {
+        name: UnitName::new(*b"beside").unwrap(),
+        data: Data::default(),
+        meta: UnitMeta::default(),
+        delay: None,
+    };
+    let other = SpecRef { name: SpecName::new("other").unwrap(), id: None };
+    let add = QueueCommand::AddUnits(AddUnits { spec: other, units: vec![unit] });
+    let only = Claim {
+        worker: WorkerName::new("w").unwrap(),
+        specs: vec![spec().name],
+        runtimes: Vec::new(),
+        count: 1,
+        lifetime: None,
+        available_gb: None,
+    };
+    let commands = vec![add.into(), QueueCommand::Claim(only).into()];
+    let write = Write::one(&Namespace::empty(), QueueCommand::CreateNamespace);
+    Write { request_id: Some("key".to_owned()), commands, wait, ..write }
+}
+
+#[tokio::test]
+async fn a_retry_that_does_not_wait_gets_what_the_first_try_waited_for() {
+    let alone = |wait| Write { request_id: Some("key".to_owned()), ..claim("w", wait) };
+    for write in [add_and_claim, alone as fn(Duration) -> Write] {
+        let world = World::new();
+        world.set_spec("spec", &[]).await;
+        world.set_spec("other", &[("weight", Datum::Int(1))]).await;
+        let first = world.waiting(write(MINUTE)).await;
+        world.add("one", None).await;
+        let first = first.await.unwrap();
+        assert_eq!(first.len(), 1);
+        world.add("two", None).await;
+        let again = world.waiting(write(Duration::ZERO)).await.await.unwrap();
+        assert_eq!(first, again);
+        assert_eq!(world.status("two").await, UnitStatus::Available);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_got_nothing_leaves_no_trace_of_its_key() {
+    let world = World::new();
+    world.set_spec("spec", &[]).await;
+    // The first claim of a worker makes the worker known, which is an effect.
+    world.waiting(claim("w", Duration::ZERO)).await.await.unwrap();
+    let keyed = |wait| Write { request_id: Some("key".to_owned()), ..claim("w", wait) };
+    let now = world.waiting(keyed(Duration::ZERO)).await.await.unwrap();
+    let later = world.waiting(keyed(Duration::from_secs(5))).await;
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!((now, later.await.unwrap()), (vec![], vec![]));
+    assert_eq!(world.store.requests(), 0);
+    world.add("unit", None).await;
+    let got = world.waiting(keyed(Duration::ZERO)).await.await.unwrap();
+    assert_eq!((got.len(), world.store.requests()), (1, 1));
+    assert_eq!(world.waiting(keyed(Duration::ZERO)).await.await.unwrap(), got);
+}
+
 #[tokio::test]
 async fn an_idempotency_key_covers_what_a_claim_waited_for() {
     let world = World::new();

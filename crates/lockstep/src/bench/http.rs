@@ -18,7 +18,7 @@ use super::{
     server::Server,
     wire::client,
 };
-pub(super) use steps::Place;
+pub(super) use steps::{Adder, Place, Worker};
 
 /// What the figures stand under.
 pub(super) const PART: &str = "over HTTP, SQLite store";

@@ -1,8 +1,9 @@
-//! `lockstep bench queue`: the work queue against what this machine can do.
+//! `lockstep bench`: the work queue, and nodes over one database, against what this machine can do.
 //!
 //! Every run measures its own floors next to what they bound, and each result is the median of the
 //! runs' ratios, since machines are shared and noisy.
 
+mod cache;
 mod depth;
 mod disk;
 mod echo;
@@ -13,9 +14,11 @@ mod latency;
 mod load;
 mod machine;
 mod names;
+pub(crate) mod nodes;
 mod plan;
 mod raw;
 mod report;
+pub(crate) mod rpc;
 mod server;
 mod size;
 mod targets;
@@ -51,7 +54,7 @@ pub(crate) fn run(plan: &Plan, folder: &Path, out: Output) -> Result<Report> {
         out.note("cost of a claim in a short and a long queue");
         figures.extend(depth::measure(plan, folder.path(), &database)?);
     }
-    Ok(Report { machine, plan: plan.clone(), figures })
+    Ok(Report { machine, plan: plan.clone(), figures, targets: targets::targets(plan.units) })
 }
 
 /// Measures what is worth repeating: floors, and what they bound.
@@ -71,7 +74,13 @@ fn one_run(plan: &Plan, folder: &Path, note: impl Fn(&str)) -> Result<Vec<Figure
     } else {
         Vec::new()
     };
-    Ok([vec![sync], echo, raw, memory, sqlite, http].into_iter().flatten().collect())
+    let reads = if cache::is_wanted(plan) {
+        note(cache::PART);
+        cache::measure(plan, folder)?
+    } else {
+        Vec::new()
+    };
+    Ok([vec![sync], echo, raw, memory, sqlite, reads, http].into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -30,6 +30,13 @@ impl Plan {
     pub(crate) const QUICK: Self =
         Self { runs: 1, window: ms(150), samples: 150, units: 1_000_000, only: None };
 
+    /// Measures nodes well, in about fifteen minutes.
+    pub(crate) const NODES: Self =
+        Self { runs: 3, window: ms(1_000), samples: 500, units: 1_000_000, only: None };
+    /// Shows in some minutes whether something is badly wrong with nodes.
+    pub(crate) const NODES_QUICK: Self =
+        Self { runs: 1, window: ms(500), samples: 150, units: 1_000_000, only: None };
+
     /// Says it as JSON.
     pub(super) fn to_json(&self) -> Value {
         json!({

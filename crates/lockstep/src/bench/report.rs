@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     figure::Figure,
     plan::Plan,
-    targets::{Verdict, judge},
+    targets::{Target, Verdict, judge},
 };
 use crate::output::table;
 
@@ -14,12 +14,13 @@ pub(crate) struct Report {
     pub(super) machine: Value,
     pub(super) plan: Plan,
     pub(super) figures: Vec<Figure>,
+    pub(super) targets: Vec<Target>,
 }
 
 impl Report {
     /// Says it as JSON.
     pub(crate) fn to_json(&self) -> Value {
-        let verdicts = judge(&self.figures, &self.plan);
+        let verdicts = judge(&self.figures, &self.plan, &self.targets);
         json!({
             "machine": self.machine,
             "plan": self.plan.to_json(),
@@ -41,7 +42,7 @@ impl Report {
             let rows: Vec<_> = part.iter().map(cells).collect();
             text.push_str(&format!("\n{title}\n{}", table(&heads, &rows)));
         }
-        let verdicts = judge(&self.figures, &self.plan);
+        let verdicts = judge(&self.figures, &self.plan, &self.targets);
         let heads = ["what", "figure", "unit", "floor", "ratio", "target", "met"];
         let rows: Vec<_> = verdicts.iter().map(Verdict::cells).collect();
         let met = verdicts.iter().filter(|verdict| verdict.is_met() == Some(true)).count();

@@ -21,16 +21,24 @@ pub(super) struct Server {
     child: Child,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// Where it speaks CBOR-RPC.
+    pub(super) rpc: SocketAddr,
 }
 
 impl Server {
     /// Starts `lockstep serve` with a store, as `--store` takes it, and waits until it listens.
     pub(super) fn start(store: &str, folder: &Path) -> Result<Self> {
+        Self::start_with(store, folder, &[])
+    }
+
+    /// Starts it with more flags.
+    pub(super) fn start_with(store: &str, folder: &Path, flags: &[&str]) -> Result<Self> {
         let config = folder.join("serve.toml");
         std::fs::write(&config, "")?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--log-format", "text"])
-            .args(["--store", store])
+            .args(["--rpc", "127.0.0.1:0", "--store", store])
+            .args(flags)
             .arg("--config")
             .arg(&config)
             .stdin(Stdio::null())
@@ -41,19 +49,24 @@ impl Server {
         let stderr = child.stderr.take().context("the server has no standard error")?;
         let mut lines = BufReader::new(stderr).lines();
         let mut said = String::new();
-        let address = loop {
+        let mut address = None;
+        let rpc = loop {
             let Some(line) = lines.next().transpose()? else {
                 let status = child.wait()?;
                 bail!("the server did not start ({status}): {said}");
             };
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim().parse().context("the server named no address")?;
+            if let Some((_, at)) = line.split_once("listening on http://") {
+                address = Some(at.trim().parse().context("the server named no address")?);
+            }
+            if let Some((_, at)) = line.split_once("CBOR-RPC on ") {
+                break at.trim().parse().context("the server named no address")?;
             }
             said = line;
         };
         // A pipe that nobody reads would stop the server.
         thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
-        Ok(Self { child, address })
+        let address = address.context("the server named no address")?;
+        Ok(Self { child, address, rpc })
     }
 
     /// Gives the bytes of memory that it takes, where the system tells.
@@ -61,6 +74,17 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+    }
+
+    /// Gives the time that processors have spent on it.
+    pub(super) fn processor_time(&self) -> Result<Duration> {
+        let mut nanos = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+            let first = text.split(' ').next().context("no processor time")?;
+            nanos += first.parse::<u64>().context("no processor time")?;
+        }
+        Ok(Duration::from_nanos(nanos))
     }
 
     /// Tells it to stop and waits until it has.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    depth,
+    cache, depth,
     figure::Figure,
     http, inside, latency,
     plan::{Plan, line},
@@ -13,7 +13,7 @@ use super::{
 
 /// What a figure should be.
 #[derive(Clone, Copy, Debug)]
-enum Aim {
+pub(super) enum Aim {
     /// This part of its floor, or more.
     Ratio(f64),
     /// This times its floor, or less.
@@ -27,19 +27,21 @@ enum Aim {
 }
 
 /// A target for one figure.
-struct Target {
+#[derive(Clone, Debug)]
+pub(super) struct Target {
     part: &'static str,
     what: String,
     at_once: Option<usize>,
     aim: Aim,
 }
 
-fn target(part: &'static str, what: &str, at_once: usize, aim: Aim) -> Target {
+/// Makes a target; 0 callers are any.
+pub(super) fn target(part: &'static str, what: &str, at_once: usize, aim: Aim) -> Target {
     Target { part, what: what.to_owned(), at_once: (at_once > 0).then_some(at_once), aim }
 }
 
-/// All targets; with so many units a queue is long.
-fn targets(units: u64) -> Vec<Target> {
+/// All targets for the work queue; with so many units a queue is long.
+pub(super) fn targets(units: u64) -> Vec<Target> {
     let long = |store| depth::what(store, units);
     vec![
         target(http::PART, "add by 1", 32, Aim::Ratio(0.4)),
@@ -51,6 +53,7 @@ fn targets(units: u64) -> Vec<Target> {
         target(inside::MEMORY, "add by 1000", 1, Aim::AtLeast(600_000.0)),
         target(inside::MEMORY, "claim + finish by 1", 1, Aim::AtLeast(150_000.0)),
         target(inside::MEMORY, "claim + finish by 100", 1, Aim::AtLeast(400_000.0)),
+        target(cache::PART, cache::CACHED, 8, Aim::AtLeast(1_000_000.0)),
         target(depth::PART, &long("memory"), 0, Aim::Times(1.2)),
         target(depth::PART, &long("SQLite"), 0, Aim::Times(1.2)),
         target(size::PART, size::SQLITE, 0, Aim::AtMost(200.0)),
@@ -75,16 +78,20 @@ pub(super) struct Verdict<'a> {
 }
 
 /// Compares figures with their targets, as far as these were asked for.
-pub(super) fn judge<'a>(figures: &'a [Figure], plan: &Plan) -> Vec<Verdict<'a>> {
-    let judge = |target: Target| {
-        let Target { part, what, at_once, aim } = target;
+pub(super) fn judge<'a>(
+    figures: &'a [Figure],
+    plan: &Plan,
+    targets: &[Target],
+) -> Vec<Verdict<'a>> {
+    let judge = |target: &Target| {
+        let Target { part, what, at_once, aim } = target.clone();
         let figure = figures
             .iter()
             .find(|figure| figure.part == part && figure.what == what && figure.at_once == at_once);
         Verdict { figure, part, what, at_once, aim }
     };
-    let asked = |target: &Target| plan.wants(target.part, &target.what, target.at_once);
-    targets(plan.units).into_iter().filter(asked).map(judge).collect()
+    let asked = |target: &&Target| plan.wants(target.part, &target.what, target.at_once);
+    targets.iter().filter(asked).map(judge).collect()
 }
 
 impl Verdict<'_> {
@@ -176,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let verdicts = judge(&[], &Plan::FULL);
+        let verdicts = judge(&[], &Plan::FULL, &targets(Plan::FULL.units));
         assert!(verdicts.iter().all(|verdict| verdict.is_met().is_none()));
         assert!(
             verdicts.iter().all(|verdict| verdict.cells().contains(&"not measured".to_owned()))

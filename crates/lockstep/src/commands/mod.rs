@@ -1,9 +1,13 @@
 //! The commands, one file per noun.
 
 pub(crate) mod attempt;
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod export;
+pub(crate) mod health;
+pub(crate) mod import;
 pub(crate) mod load;
 pub(crate) mod man;
 pub(crate) mod namespace;
@@ -12,6 +16,7 @@ pub(crate) mod summary;
 pub(crate) mod token;
 pub(crate) mod unit;
 mod unit_add;
+pub(crate) mod verify;
 pub(crate) mod worker;
 
 use std::process::ExitCode;
@@ -66,6 +71,15 @@ async fn dispatch(noun: Noun, config: Config, out: Output) -> Result<ExitCode> {
         Noun::Demo(args) => return demo::run(args, out).await,
         Noun::DemoWorker(args) => demo::worker(args, &config).await?,
         Noun::Worker(args) => args.run(&config, out).await?,
+        Noun::Import(args) => {
+            exit_on_interrupt();
+            args.run(&config, out).await?;
+        }
+        Noun::Export(args) => alone(|| args.run(&config, out))?,
+        Noun::Backup(args) => alone(|| args.run(&config, out))?,
+        Noun::Restore(args) => alone(|| args.run(&config, out))?,
+        Noun::Verify(args) => alone(|| args.run(&config, out))?,
+        Noun::Health(args) => args.run(&config, out).await?,
         Noun::Token(verb) => {
             exit_on_interrupt();
             verb.run(&config, out).await?;
@@ -91,6 +105,12 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Config(_)
         | Noun::Demo(_)
         | Noun::DemoWorker(_)
+        | Noun::Import(_)
+        | Noun::Export(_)
+        | Noun::Backup(_)
+        | Noun::Restore(_)
+        | Noun::Verify(_)
+        | Noun::Health(_)
         | Noun::Token(_)
         | Noun::Worker(_)
         | Noun::Bench(_)
@@ -98,6 +118,12 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Man(_)
         | Noun::Reference => Ok(()),
     }
+}
+
+/// Runs work that waits for disks and databases, and knows nothing of this runtime.
+fn alone<T>(work: impl FnOnce() -> T) -> T {
+    exit_on_interrupt();
+    tokio::task::block_in_place(work)
 }
 
 /// Ends the program when it is interrupted, as commands without state may.

@@ -1,7 +1,5 @@
 //! `lockstep token`.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Args, Subcommand};
@@ -20,8 +18,9 @@ use crate::{
 };
 
 const CREATE_EXAMPLES: &str = "\
-A scope is VERB:RESOURCE with read, write or *, and namespace, spec, unit, attempt, worker, event,
-token, server or *. What no scope allows is refused. The token is printed once and stored as a hash.
+A scope is VERB:RESOURCE with read, write or *, and namespace, spec, unit, attempt, worker, lock,
+event, token, server or *. What no scope allows is refused. The token is printed once and stored
+as a hash.
 With --store the token is written to the database itself, for which no server may be running.
 
 Examples:
@@ -94,7 +93,8 @@ impl Place {
             None => connect::remote(config, 3),
             Some(store) => {
                 let store = serve::open(&StoreAt::parse(store)?)?;
-                let engine = Engine::new(store, Arc::new(SystemClock));
+                let clock = engine::clock_of(&store);
+                let engine = Engine::new(store, clock);
                 Ok(Lockstep::new(engine, Namespace::empty()))
             }
         }

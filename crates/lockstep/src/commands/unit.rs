@@ -5,7 +5,9 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use client::SpecHandle;
-use model::{Attempt, SpecName, Unit, UnitChange, UnitFilter, UnitName, UnitStatus, data_to_json};
+use model::{
+    Attempt, SpecName, Unit, UnitChange, UnitFilter, UnitName, UnitStatus, data_to_json, unescape,
+};
 use serde_json::json;
 
 use super::unit_add::{self, AddArgs};
@@ -147,7 +149,7 @@ pub(crate) fn unit_name(name: OsString) -> Result<UnitName> {
 
 async fn list(args: ListArgs, session: &Session) -> Result<()> {
     let spec = session.lockstep.spec(SpecName::new(args.spec)?);
-    let after = args.part.after.map(|name| UnitName::new(name.into_bytes())).transpose()?;
+    let after = args.part.after.map(|text| UnitName::new(unescape(&text)?)).transpose()?;
     let statuses = (!args.status.is_empty()).then_some(args.status);
     let (units, next) = pages(
         args.part.limit,
@@ -165,7 +167,7 @@ async fn list(args: ListArgs, session: &Session) -> Result<()> {
     )
     .await?;
     let shown: Vec<_> = units.iter().map(view::unit).collect();
-    let next = next.map(|name| name.to_string());
+    let next = next.as_ref().map(view::next_unit);
     if let (Some(next), false) = (&next, session.out.json) {
         session.out.note(format!("more may follow: --after {}", printable(next)));
     }

@@ -88,7 +88,9 @@ pub(crate) async fn run(args: DemoArgs, out: Output) -> Result<ExitCode> {
     let database = folder.path().join("demo.db");
     let store = serve::open(&StoreAt::Sqlite(database.clone()))?;
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = serve::start(store, listen, Duration::from_secs(5)).await?;
+    let grace = Duration::from_secs(5);
+    let options = server::Options { listen, open: true, rate: server::Rate::Usual, grace };
+    let server = serve::start(store, options, serve::Cache::Alone, None).await?;
     let url = format!("http://{}", server.address());
     out.note(format!("server: {url}, store: {}", database.display()));
 

@@ -1,6 +1,9 @@
 //! The rigs of the test kit, let loose on the real program and the real server.
 
+mod backup;
 mod broken;
 mod crash;
 mod frozen;
+mod histories;
+mod nodes;
 mod slow;

@@ -4,6 +4,7 @@
 //! rows stay readable.
 
 mod attempt;
+mod lock;
 mod namespace;
 mod spec;
 mod unit;
@@ -14,15 +15,21 @@ use model::{Error, Result, Time};
 use store::Value;
 
 pub use attempt::{AttemptRow, Names};
+pub use lock::LockRow;
 pub use namespace::{CounterRow, HistoryRow, NamespaceRow, RubbleRow};
 pub use spec::{SpecDataRow, SpecRow};
 pub use unit::{UnitRow, state};
 pub use worker::WorkerRow;
 
+/// Bytes that hold most bodies, so that they need not grow while they are encoded.
+const BODY: usize = 128;
+
 /// Encodes the body of a row.
 pub fn encode<T: Encode<()>>(body: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(BODY);
     // Writing to a vector cannot fail.
-    minicbor::to_vec(body).unwrap_or_default()
+    let _infallible = minicbor::encode(body, &mut bytes);
+    bytes
 }
 
 /// Decodes the body of a row.

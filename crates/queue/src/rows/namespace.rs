@@ -169,6 +169,8 @@ enum StoredEvent<'b> {
     WorkerChanged(#[b(0)] &'b str),
     #[n(14)]
     TokenChanged(#[b(0)] &'b str),
+    #[n(15)]
+    LocksChanged,
 }
 
 /// Unit names as a list of byte strings.
@@ -229,6 +231,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::UnitsReady(spec, units) => Self::UnitsReady(spec.as_str(), names(units)),
             EventBody::WorkerChanged(worker) => Self::WorkerChanged(worker.as_str()),
             EventBody::TokenChanged(id) => Self::TokenChanged(id),
+            EventBody::LocksChanged => Self::LocksChanged,
         }
     }
 }
@@ -269,6 +272,7 @@ impl StoredEvent<'_> {
             }
             Self::WorkerChanged(worker) => EventBody::WorkerChanged(WorkerName::new(worker)?),
             Self::TokenChanged(id) => EventBody::TokenChanged(id.to_owned()),
+            Self::LocksChanged => EventBody::LocksChanged,
         })
     }
 }

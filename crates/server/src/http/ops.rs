@@ -35,8 +35,17 @@ pub(crate) async fn version(_call: Call) -> Result<Outcome> {
     Outcome::json(&Version { name: "lockstep", version: env!("CARGO_PKG_VERSION") })
 }
 
-pub(crate) async fn limits(_call: Call) -> Result<Outcome> {
-    let row = |(name, value, unit)| LimitRow { name, value, unit };
+/// Lists the limits as they are on this server.
+pub(crate) async fn limits(call: Call) -> Result<Outcome> {
+    let (per_second, at_once) = call.app.auth.rates.rate.numbers();
+    let row = |(name, value, unit)| {
+        let value = match name {
+            "requests_per_second_max" => per_second.into(),
+            "requests_at_once_max" => at_once.into(),
+            _ => value,
+        };
+        LimitRow { name, value, unit }
+    };
     Outcome::json(&LimitList { limits: limits::all().into_iter().map(row).collect() })
 }
 

@@ -1,6 +1,9 @@
 //! Who may do what: the matrix of all routes and all kinds of callers.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use model::{
     AdminCommand, Backend, Command, Namespace, Query, Resource, Scope, Time, TokenInfo, Verb, Write,
@@ -23,7 +26,7 @@ struct Caller {
 
 const MINE: &str = "mine";
 
-fn info(id: &str, namespace: Option<&str>, scope: Scope) -> TokenInfo {
+pub(crate) fn info(id: &str, namespace: Option<&str>, scope: Scope) -> TokenInfo {
     TokenInfo {
         id: id.to_owned(),
         namespace: namespace.map(|name| Namespace::new(name).unwrap()),
@@ -33,14 +36,14 @@ fn info(id: &str, namespace: Option<&str>, scope: Scope) -> TokenInfo {
     }
 }
 
-async fn create(server: &Server, info: TokenInfo) -> String {
+pub(crate) async fn create(server: &Server, info: TokenInfo) -> String {
     let token = format!("lk_{}_secret", info.id);
     let hash = Sha256::digest(&token).into();
     admin(server, AdminCommand::CreateToken { info, hash }).await;
     token
 }
 
-async fn admin(server: &Server, command: AdminCommand) {
+pub(crate) async fn admin(server: &Server, command: AdminCommand) {
     let namespace = Namespace::new("").unwrap();
     let write = Write {
         commands: vec![Command::Admin(command)],
@@ -274,16 +277,19 @@ async fn an_open_server_answers_only_this_machine() {
     assert_eq!(server.send(Request::new("GET", "/").token("lk_a_b")).await.status, 401);
 }
 
+fn open_at(listen: SocketAddr) -> server::Options {
+    server::Options { listen, open: true, rate: server::Rate::Usual, grace: Duration::ZERO }
+}
+
 #[tokio::test]
 async fn an_open_server_must_not_be_reachable() {
     let server = Server::start();
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
-        let options =
-            server::Options { listen: listen.parse().unwrap(), open: true, grace: Duration::ZERO };
+        let options = open_at(listen.parse().unwrap());
         let refused = server::bind(options, server.backend.clone()).err().unwrap();
         assert!(matches!(&refused, model::Error::Denied(text) if text.contains("tokens")));
     }
-    let taken = server::Options { listen: server.address, open: true, grace: Duration::ZERO };
+    let taken = open_at(server.address);
     let refused = server::bind(taken, server.backend.clone()).err().unwrap();
     assert!(refused.to_string().contains(&server.address.to_string()));
 }

@@ -19,7 +19,13 @@ mod operations;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
+mod rate;
+#[cfg(test)]
 mod resources;
+#[cfg(test)]
+mod rpc;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

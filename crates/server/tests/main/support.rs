@@ -5,7 +5,7 @@ use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use engine::{Engine, SystemClock};
 use model::Backend;
 use serde_json::Value;
-use server::{Options, bind};
+use server::{Options, Rate, bind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -35,9 +35,20 @@ impl Server {
         Self::over(engine, open, Duration::from_secs(10))
     }
 
+    /// Starts a server with a limit on requests, which the others do not have.
+    pub(crate) fn limited(open: bool, rate: Rate) -> Self {
+        let engine = Engine::new(Arc::new(store::Memory::new()), Arc::new(SystemClock));
+        let listen = "127.0.0.1:0".parse().unwrap();
+        Self::of(Options { listen, open, rate, grace: Duration::ZERO }, engine)
+    }
+
     pub(crate) fn over(backend: Arc<dyn Backend>, open: bool, grace: Duration) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let bound = bind(Options { listen, open, grace }, Arc::clone(&backend)).unwrap();
+        Self::of(Options { listen, open, rate: Rate::Unlimited, grace }, backend)
+    }
+
+    fn of(options: Options, backend: Arc<dyn Backend>) -> Self {
+        let bound = bind(options, Arc::clone(&backend)).unwrap();
         let address = bound.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::Server;
+use model::Backend as _;
+
+use crate::support::{Request, Server};
 
 const W: &str = "/namespace/n/worker/w";
 
@@ -117,6 +119,26 @@ async fn requests_for_work_are_followed() {
     let first = page["attempts"][0]["id"].as_u64().unwrap();
     let rest = server.get(&format!("{W}/all_attempts?previous={first}")).await.json();
     assert_eq!(rest["attempts"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn looking_for_a_worker_in_a_revision_to_come_creates_none() {
+    let server = Server::start();
+    server.set_spec(json!({"name": "s"})).await;
+    for namespace in ["n", "nowhere"] {
+        let path = format!("/namespace/{namespace}/worker/new");
+        let look = Request::new("GET", &path).header("Lockstep-At-Least", "1000000");
+        assert_eq!(server.send(look).await.status, 503);
+        let namespace = model::Namespace::new(namespace).unwrap();
+        let worker = model::WorkerName::new("new").unwrap();
+        let read = server.backend.read(model::Query::Worker(namespace, worker), 0).await;
+        assert!(read.is_err(), "{read:?}");
+    }
+    // A revision that was reached before all was destroyed is no reason to wait.
+    let revision = server.delete("/namespace/n").await.revision();
+    let path = "/namespace/n/work_spec/s";
+    let look = Request::new("GET", path).header("Lockstep-At-Least", &revision.to_string());
+    assert_eq!(server.send(look).await.status, 404);
 }
 
 #[tokio::test]

@@ -274,7 +274,12 @@ fn encoded(row: &Row<'_>, table: &Table, from: usize) -> rusqlite::Result<Vec<u8
     Ok(out)
 }
 
-fn value<'a>(row: &'a Row<'_>, place: usize, kind: Kind) -> rusqlite::Result<Option<Plain<'a>>> {
+/// Gives a value of a result; null is none.
+pub(crate) fn value<'a>(
+    row: &'a Row<'_>,
+    place: usize,
+    kind: Kind,
+) -> rusqlite::Result<Option<Plain<'a>>> {
     let found = row.get_ref(place)?;
     Ok(match (kind, found) {
         (_, ValueRef::Null) => None,

@@ -6,15 +6,40 @@ use model::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::explained;
+use crate::checksum::checksum;
 
 /// Marks a database as ours: "LkSt".
 const APPLICATION_ID: i32 = 0x4c6b_5374;
 
 /// The migrations; each has its position, counted from 1, as its number. None may ever change.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_tables.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_tables.sql"),
+    include_str!("../../migrations/sqlite/0002_locks.sql"),
+];
 
 /// Brings the tables of a database to what this program expects, or says why that cannot be.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let count = check(connection, path)?;
+    for (number, text) in (1_i64..).zip(MIGRATIONS).skip(count) {
+        apply(connection, number, text).map_err(explained)?;
+    }
+    Ok(())
+}
+
+/// Refuses a database whose tables are not all that this program expects.
+pub(crate) fn check_whole(connection: &Connection, path: &Path) -> Result<()> {
+    if check(connection, path)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(Error::BadInput(format!(
+        "{} was written by an older Lockstep, or holds no store; start `lockstep serve` on it \
+         once, which brings its tables up to date",
+        path.display(),
+    )))
+}
+
+/// Gives the number of migrations that were applied, all of which this program knows.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<usize> {
     check_owner(connection, path)?;
     let applied = applied(connection).map_err(explained)?;
     if applied.len() > MIGRATIONS.len() {
@@ -26,21 +51,17 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
             MIGRATIONS.len(),
         )));
     }
-    for (number, text) in (1_i64..).zip(MIGRATIONS) {
-        let position = usize::try_from(number - 1).unwrap_or_default();
-        match applied.get(position) {
-            None => apply(connection, number, text).map_err(explained)?,
-            Some(found) if *found == (number, checksum(text)) => {}
-            Some((found, _)) => {
-                return Err(Error::BadInput(format!(
-                    "migration {found} of {} is not the one that this program knows as {number}; \
-                     start the program that wrote this database",
-                    path.display(),
-                )));
-            }
+    for ((number, text), found) in (1_i64..).zip(MIGRATIONS).zip(&applied) {
+        if *found != (number, checksum(text)) {
+            return Err(Error::BadInput(format!(
+                "migration {} of {} is not the one that this program knows as {number}; \
+                 start the program that wrote this database",
+                found.0,
+                path.display(),
+            )));
         }
     }
-    Ok(())
+    Ok(applied.len())
 }
 
 /// Refuses a database that belongs to another program.
@@ -87,10 +108,4 @@ fn apply(connection: &mut Connection, number: i64, text: &str) -> rusqlite::Resu
         (number, checksum(text)),
     )?;
     transaction.commit()
-}
-
-/// FNV-1a: it has to notice edits, not attacks.
-fn checksum(text: &str) -> i64 {
-    let mix = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix).cast_signed()
 }

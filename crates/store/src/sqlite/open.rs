@@ -11,8 +11,8 @@ use super::disk::each;
 use super::failure::explained;
 use crate::Kept;
 use crate::index::Indexes;
+use crate::entries::Entries;
 use crate::layout::Layout;
-use crate::ordered::Entries;
 
 /// Older libraries can damage a database while a write-ahead log is reset.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -94,7 +94,8 @@ fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> rusqlite::Result<Co
     Ok(connection)
 }
 
-fn cannot_open(path: &Path, error: rusqlite::Error) -> Error {
+/// Tells why a database cannot be opened.
+pub(crate) fn cannot_open(path: &Path, error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => Error::BadInput(format!(
             "{} is not a database; give the path of a Lockstep store or of a new file",

@@ -10,9 +10,10 @@ use model::Result;
 
 use super::disk::Rows;
 use super::texts::Change;
+use crate::entries::Entries;
 use crate::index::Indexes;
 use crate::layout::Layout;
-use crate::ordered::{Entries, damaged};
+use crate::ordered::damaged;
 
 /// Bytes of rows that are remembered between groups, in each of two generations.
 const GENERATION_BYTES_MAX: usize = 8 << 20;

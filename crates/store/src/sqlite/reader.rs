@@ -5,10 +5,10 @@ use std::sync::Arc;
 use model::{Error, Result};
 
 use super::disk::Disk;
-use super::inbox::Inbox;
-use super::writer::answer;
+use crate::inbox::Inbox;
 use crate::layout::{Layout, layout};
 use crate::run::run;
+use crate::side::answer;
 use crate::{Doc, Key, Range, Table, Tx, Value};
 
 /// What a reading thread owns.

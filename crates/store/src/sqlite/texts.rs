@@ -161,8 +161,9 @@ mod tests {
     #[test]
     fn every_scan_walks_an_index_in_its_order() {
         let connection = Connection::open_in_memory().unwrap();
-        let schema = include_str!("../../migrations/sqlite/0001_tables.sql");
-        connection.execute_batch(schema).unwrap();
+        for migration in crate::sqlite::migrate::MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
         let plan = |text: &str| -> Vec<String> {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {text}")).unwrap();
             let values = vec![Null; statement.parameter_count()];

@@ -2,20 +2,23 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Result;
 
 use super::checkpoint::{Checkpointer, Log};
 use super::disk::Disk;
-use super::inbox::Inbox;
 use super::overlay::Overlay;
+use crate::inbox::Inbox;
 use crate::layout::{Layout, layout};
 use crate::ordered::damaged;
 use crate::run::run;
+use crate::side::answer;
 use crate::{Doc, Job, Kept, Key, Range, Table, Tx, Value};
 
+/// The longest time to wait for more jobs when there could be some.
+const GATHER_MAX: Duration = Duration::from_micros(500);
 /// Jobs in one group.
 const JOBS_MAX: usize = 512;
 /// Changed rows after which a group takes no further job, so that nobody waits for long.
@@ -38,7 +41,7 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut expected = 1;
         loop {
-            let mut jobs = self.inbox.gather(JOBS_MAX, expected);
+            let mut jobs = self.inbox.gather(JOBS_MAX, expected, GATHER_MAX);
             if jobs.is_empty() {
                 break;
             }
@@ -104,12 +107,6 @@ impl Writer {
         self.overlay.commit();
         Ok(())
     }
-}
-
-/// Answers a job, whatever it does with the answer.
-pub(crate) fn answer(job: Box<dyn Job>, outcome: Result<()>) {
-    // A panic was reported by the panic hook, and nobody else waits for this job.
-    let _ = catch_unwind(AssertUnwindSafe(|| job.done(outcome)));
 }
 
 /// A transaction over the overlay.

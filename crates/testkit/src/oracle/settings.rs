@@ -118,9 +118,14 @@ impl Oracle {
     }
 
     pub(super) fn set_units(&mut self, command: &SetUnits) -> Result<Reply> {
-        let now = self.now;
         self.spec(&command.spec)?;
-        let names = self.select(&command.spec.name, &command.filter);
+        let mut filter = command.filter.clone();
+        if command.change == UnitChange::Again {
+            let asked = filter.statuses.unwrap_or_else(|| UnitStatus::ALL.to_vec());
+            let ended = [UnitStatus::Finished, UnitStatus::Failed];
+            filter.statuses = Some(ended.into_iter().filter(|s| asked.contains(s)).collect());
+        }
+        let names = self.select(&command.spec.name, &filter);
         let units = &mut self.spec(&command.spec)?.units;
         let mut count = 0;
         for name in names {
@@ -130,16 +135,12 @@ impl Oracle {
                 continue;
             }
             let Some(unit) = units.get_mut(&name) else { continue };
-            let ended = [UnitStatus::Finished, UnitStatus::Failed];
             match command.change {
                 UnitChange::Delete => {}
                 UnitChange::Priority(priority) => unit.meta.priority = priority,
                 UnitChange::Adjust(delta) => unit.meta.priority += delta,
                 UnitChange::Meta(meta) => unit.meta = meta,
-                UnitChange::Again if ended.contains(&Self::status(now, unit)) => {
-                    unit.active = None;
-                }
-                UnitChange::Again => continue,
+                UnitChange::Again => unit.active = None,
             }
             count += 1;
         }

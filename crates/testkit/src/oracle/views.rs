@@ -140,6 +140,9 @@ impl Oracle {
         for worker in old.iter().chain(&new).filter(differs) {
             changed.insert(RecordKey::Worker(worker.name.clone()));
         }
+        if self.locks != before.locks {
+            changed.insert(RecordKey::Locks);
+        }
         changed
     }
 }

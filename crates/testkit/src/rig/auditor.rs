@@ -259,6 +259,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::UnitFailed(..)
         | EventBody::UnitsReady(..)
         | EventBody::WorkerChanged(_)
+        | EventBody::LocksChanged
         | EventBody::TokenChanged(_) => {}
     }
 }

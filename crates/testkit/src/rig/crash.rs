@@ -3,39 +3,20 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use serde_json::json;
 use tempfile::TempDir;
 
-use super::{
-    auditor::{Audit, Seen, audit},
-    http::Caller,
-    ledger::Ledger,
-    look::{Follower, look},
-    producer,
-    random::Random,
-    server::Server,
-    stage::{SPEC, Stage},
-    worker,
-};
+use super::{auditor::Audit, crew::Crew, random::Random, server::Server};
 
-const PRODUCERS: usize = 8;
-const WORKERS: usize = 8;
 /// How long a server runs under load before it is killed.
 const LOAD_MIN: Duration = Duration::from_millis(5);
 const LOAD_MAX: Duration = Duration::from_secs(1);
 /// Of a hundred kills, so many hit a server that is still starting.
 const WHILE_STARTING: usize = 10;
 const STARTING_MAX: Duration = Duration::from_millis(40);
-/// How long it may take until everything is finished after the last kill.
-const DRAIN_MAX: Duration = Duration::from_secs(60);
-/// How often the rig looks whether everything is finished.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 /// How to run the rig.
 #[derive(Debug)]
 pub struct CrashOptions {
@@ -90,9 +71,9 @@ impl fmt::Display for CrashReport {
 pub fn crash(options: &CrashOptions) -> CrashReport {
     let begun = Instant::now();
     let mut rig = Rig::set_up(options);
-    let stopped = rig.kill_often(options).and_then(|()| rig.drain());
+    let stopped = rig.kill_often(options).and_then(|()| rig.crew.drain());
     let (while_starting, slowest_start) = (rig.while_starting, rig.slowest_start);
-    let mut audit = rig.close();
+    let mut audit = rig.crew.close();
     audit.violations.extend(stopped.err());
     let kills = options.kills;
     CrashReport { kills, while_starting, slowest_start, took: begun.elapsed(), audit }
@@ -101,10 +82,7 @@ pub fn crash(options: &CrashOptions) -> CrashReport {
 struct Rig {
     folder: TempDir,
     server: Server,
-    stage: Arc<Stage>,
-    ledger: Ledger,
-    follower: Follower,
-    threads: Vec<thread::JoinHandle<()>>,
+    crew: Crew,
     random: Random,
     while_starting: u32,
     slowest_start: Duration,
@@ -118,34 +96,8 @@ impl Rig {
         let mut server = Server::new(&options.program, folder.path(), &mut random);
         server.start();
         let slowest_start = server.wait_until_ready().expect("a server");
-        let stage = Arc::new(Stage::new(server.address()));
-        let spec = json!({"data": {"name": "crash"}});
-        let mut caller = Caller::new(server.address(), Duration::from_secs(5));
-        let made = caller.call("POST", "/namespace/rig/work_spec", None, &spec);
-        assert_eq!(made.expect("an answer").status, 201, "the spec is set");
-        let ledger = Ledger::create(&ledger_of(folder.path()));
-        let mut threads = Vec::new();
-        for number in 0..PRODUCERS {
-            let (stage, notes, random) = (stage.clone(), ledger.notes(), random.fork());
-            threads.push(thread::spawn(move || producer::produce(&stage, notes, number, random)));
-        }
-        for number in 0..WORKERS {
-            let (stage, notes, random) = (stage.clone(), ledger.notes(), random.fork());
-            threads.push(thread::spawn(move || worker::work(&stage, notes, number, random)));
-        }
-        let follower = Follower::start(stage.clone());
-        let while_starting = 0;
-        Self {
-            folder,
-            server,
-            stage,
-            ledger,
-            follower,
-            threads,
-            random,
-            while_starting,
-            slowest_start,
-        }
+        let crew = Crew::start(vec![server.address()], folder.path(), &mut random);
+        Self { folder, server, crew, random, while_starting: 0, slowest_start }
     }
 
     /// Kills the server at random moments and starts it again on the same store and port.
@@ -171,60 +123,6 @@ impl Rig {
         }
         Ok(())
     }
-
-    /// Ends the producers, and waits until the workers have finished everything.
-    fn drain(&mut self) -> Result<(), String> {
-        self.stage.enough.store(true, Ordering::Relaxed);
-        let since = Instant::now();
-        let mut caller = Caller::new(self.server.address(), DRAIN_MAX);
-        // Producers that wait for an answer may still add units.
-        let workers = self.threads.split_off(PRODUCERS);
-        for producer in self.threads.drain(..) {
-            producer.join().map_err(|_| "a producer panicked")?;
-        }
-        self.threads = workers;
-        loop {
-            let counts = match caller.get(&format!("{SPEC}/counts")) {
-                Ok(answer) if answer.status == 200 => answer.json(),
-                other => return Err(format!("no counts: {other:?}")),
-            };
-            let open = ["available", "pending", "delayed"].map(|status| counts.get(status));
-            if open.iter().all(Option::is_none) {
-                return Ok(());
-            }
-            if since.elapsed() > DRAIN_MAX {
-                return Err(format!("not finished after {DRAIN_MAX:?}: {counts}"));
-            }
-            thread::sleep(LOOK_EVERY);
-        }
-    }
-
-    /// Ends everything and audits.
-    #[track_caller]
-    fn close(self) -> Audit {
-        self.stage.enough.store(true, Ordering::Relaxed);
-        self.stage.over.store(true, Ordering::Relaxed);
-        let mut broken = Vec::new();
-        for thread in self.threads {
-            if thread.join().is_err() {
-                broken.push("a producer or worker panicked".to_owned());
-            }
-        }
-        self.ledger.close();
-        let followed = self.follower.end();
-        let seen = look(self.stage.address).unwrap_or_else(|why| {
-            broken.push(format!("the store cannot be read: {why}"));
-            Seen::default()
-        });
-        let entries = Ledger::read(&ledger_of(self.folder.path()));
-        let mut audit = audit(&entries, &Seen { followed, ..seen });
-        audit.violations.extend(broken);
-        audit
-    }
-}
-
-fn ledger_of(folder: &Path) -> PathBuf {
-    folder.join("ledger.ndjson")
 }
 
 /// A copy of a store as it was at an earlier kill.

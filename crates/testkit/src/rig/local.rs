@@ -16,7 +16,7 @@ use engine::{Engine, SystemClock};
 use model::{
     Backend, BoxFuture, Committed, Event, Namespace, Query, Read, Result, Revision, Write,
 };
-use server::{Options, bind};
+use server::{Options, Rate, RpcOptions, bind};
 use store::Memory;
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,6 +27,8 @@ const THREADS: &str = "rig-server";
 pub struct Local {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it speaks CBOR-RPC.
+    pub rpc: SocketAddr,
     /// What it stands on.
     pub backend: Arc<Watched>,
     runtime: Runtime,
@@ -49,11 +51,16 @@ impl Local {
         let backend =
             Arc::new(Watched { engine, commits: AtomicU64::new(0), newest: Mutex::default() });
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = Options { listen, open: true, grace: Duration::from_secs(1) };
+        let options =
+            Options { listen, open: true, rate: Rate::Usual, grace: Duration::from_secs(1) };
         let bound = bind(options, wrap(backend.clone())).expect("a free port");
+        let clock = Arc::new(SystemClock);
+        let options = RpcOptions { listen, open: true, clock, config: None };
+        let bound = bound.with_rpc(options).expect("a free port");
         let address = bound.address();
+        let rpc = bound.rpc_address().expect("an address");
         runtime.spawn(bound.serve(std::future::pending::<()>()));
-        Self { address, backend, runtime }
+        Self { address, rpc, backend, runtime }
     }
 
     /// Waits for an answer of the backend itself.

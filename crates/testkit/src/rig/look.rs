@@ -40,15 +40,21 @@ impl Follower {
 }
 
 fn follow(stage: &Stage) -> Vec<Event> {
-    let mut caller = Caller::new(stage.address, ANSWER_MAX);
+    let mut servers = 1..;
+    let mut caller = Caller::new(stage.address(0), ANSWER_MAX);
     let mut followed: Vec<Event> = Vec::new();
     loop {
         let over = stage.over.load(Ordering::Relaxed);
         let after = followed.last().map_or(0, |event| event.revision);
         match events(&mut caller, after) {
             Ok(more) if !more.is_empty() => followed.extend(more),
-            _ if over => return followed,
-            _ => thread::sleep(FOLLOW_EVERY),
+            Ok(_) if over => return followed,
+            Ok(_) => thread::sleep(FOLLOW_EVERY),
+            Err(_) if over => return followed,
+            Err(_) => {
+                thread::sleep(FOLLOW_EVERY);
+                caller = Caller::new(stage.address(servers.next().unwrap_or(0)), ANSWER_MAX);
+            }
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Producers: they add units, singly and in batches, and repeat what was not answered.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -20,7 +24,7 @@ const SINGLE: usize = 30;
 const GIVEN_UP: usize = 10;
 
 /// Adds units until it is enough.
-pub fn produce(stage: &Stage, notes: Notes, number: usize, mut random: Random) {
+pub fn produce(stage: &Arc<Stage>, notes: Notes, number: usize, mut random: Random) {
     let mut line = Line::new(stage, notes);
     let path = format!("{SPEC}/work_unit");
     let mut calls = 0_u64;

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{http::Caller, random::Random};
 
 /// How long a server may take to answer its first request.
@@ -17,11 +19,13 @@ pub const START_MAX: Duration = Duration::from_secs(5);
 /// How often a server that starts is asked whether it is ready.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 
-/// `lockstep serve` over a SQLite store in a folder.
+/// `lockstep serve` with its log in a folder, over a SQLite store there or over a database.
 #[derive(Debug)]
 pub struct Server {
     program: PathBuf,
     folder: PathBuf,
+    /// The database, if other nodes share it.
+    url: Option<String>,
     address: SocketAddr,
     process: Option<Child>,
 }
@@ -31,7 +35,16 @@ impl Server {
     #[track_caller]
     pub fn new(program: &Path, folder: &Path, random: &mut Random) -> Self {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Self { program, folder, address: free_address(random), process: None }
+        Self { program, folder, url: None, address: free_address(random), process: None }
+    }
+
+    /// Chooses a port for a node over a database, which keeps its log in a folder of its own.
+    #[track_caller]
+    pub fn node(program: &Path, folder: &Path, url: &str, random: &mut Random) -> Self {
+        fs::create_dir_all(folder).expect("a folder for a node");
+        let mut node = Self::new(program, folder, random);
+        node.url = Some(url.to_owned());
+        node
     }
 
     /// Gives the address that the server listens on whenever it runs.
@@ -50,10 +63,10 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_file());
         let mut command = clean(&self.program);
         command
-            .args(["serve", "--log", "warn", "--listen"])
+            .args(["serve", "--log", "warn", "--rpc", "off", "--listen"])
             .arg(self.address.to_string())
             .arg("--store")
-            .arg(format!("sqlite:{}", self.store().display()))
+            .arg(self.url.clone().unwrap_or_else(|| format!("sqlite:{}", self.store().display())))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log file"));
@@ -82,12 +95,34 @@ impl Server {
         }
     }
 
+    /// Tells whether it was started and not killed since.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Sends SIGKILL and waits until the process is gone.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             // A process that has ended by itself is found out by what the rig audits.
             let _ended = process.kill();
             let _status = process.wait();
+        }
+    }
+
+    /// Sends SIGSTOP: the process stands still and keeps its connections.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Sends SIGCONT: the process goes on as if no time had passed.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            // A process that has ended by itself is found out by what the rig audits.
+            let _ended = kill_process(Pid::from_child(process), signal);
         }
     }
 

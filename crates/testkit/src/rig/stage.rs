@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -27,8 +30,10 @@ const TRY_EVERY: Duration = Duration::from_millis(2);
 /// What the threads share.
 #[derive(Debug)]
 pub struct Stage {
-    /// Where the server is, whenever it runs.
-    pub address: SocketAddr,
+    /// Where the servers are, whenever they run; all have the same store.
+    addresses: Vec<SocketAddr>,
+    /// Counts lines, so that they begin at different servers.
+    lines: AtomicUsize,
     /// Set when producers are to end.
     pub enough: AtomicBool,
     /// Set when workers are to end.
@@ -40,15 +45,27 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets the stage for a server.
-    pub fn new(address: SocketAddr) -> Self {
+    /// Sets the stage for servers, of which there is at least one.
+    pub fn new(addresses: Vec<SocketAddr>) -> Self {
         Self {
-            address,
+            addresses,
+            lines: AtomicUsize::new(0),
             enough: AtomicBool::new(false),
             over: AtomicBool::new(false),
             added: AtomicU64::new(0),
             finished: AtomicU64::new(0),
         }
+    }
+
+    /// Gives the address of a server, counted round and round.
+    #[track_caller]
+    pub fn address(&self, number: usize) -> SocketAddr {
+        *self.addresses.iter().cycle().nth(number % self.addresses.len()).expect("a server")
+    }
+
+    /// Counts what was acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.added.load(Ordering::Relaxed) + self.finished.load(Ordering::Relaxed)
     }
 
     /// Counts units that wait to be finished.
@@ -58,9 +75,12 @@ impl Stage {
     }
 }
 
-/// One thread's way to the server and to the ledger.
+/// One thread's way to the servers and to the ledger.
 #[derive(Debug)]
 pub struct Line {
+    stage: Arc<Stage>,
+    /// The server that is called, counted round and round.
+    number: usize,
     caller: Caller,
     notes: Notes,
 }
@@ -78,8 +98,10 @@ pub struct Post<'a> {
 
 impl Line {
     /// Opens a line.
-    pub fn new(stage: &Stage, notes: Notes) -> Self {
-        Self { caller: Caller::new(stage.address, ANSWER_MAX), notes }
+    pub fn new(stage: &Arc<Stage>, notes: Notes) -> Self {
+        let number = stage.lines.fetch_add(1, Ordering::Relaxed);
+        let caller = Caller::new(stage.address(number), ANSWER_MAX);
+        Self { stage: stage.clone(), number, caller, notes }
     }
 
     /// Writes down an entry.
@@ -94,14 +116,18 @@ impl Line {
         self.note(Entry::Surprise { what });
     }
 
-    /// Calls once; no answer means that the outcome is unknown.
+    /// Calls once; no answer means that the outcome is unknown, and that the next call goes to the
+    /// next server.
     pub fn once(&mut self, post: Post<'_>) -> Option<Answer> {
         let answer = self.caller.call("POST", post.path, post.key, post.body).ok();
+        // A server that has no time now did nothing, and one that stops may have.
+        let answer = answer.filter(|answer| answer.status != 503);
         if answer.is_none() {
             thread::sleep(TRY_EVERY);
+            self.number += 1;
+            self.caller = Caller::new(self.stage.address(self.number), ANSWER_MAX);
         }
-        // A server that has no time now did nothing, and one that stops may have.
-        answer.filter(|answer| answer.status != 503)
+        answer
     }
 
     /// Calls again and again with the same key until there is an answer.

@@ -10,22 +10,25 @@ use model::{
     data_from_json, data_to_json, escape, unescape,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use server::{Rpc, read_frame};
 use store::Memory;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
-use crate::ManualClock;
+use crate::{ManualClock, rpc::V};
 
 /// A function of arbitrary bytes, which tells whether it could make something of them.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their folders in `fuzz/seeds`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("cbor", cbor),
     ("json", json),
     ("name", name),
     ("write", write),
     ("query", query),
     ("chain", chain),
+    ("rpc_frame", rpc_frame),
+    ("rpc_call", rpc_call),
 ];
 
 /// Reads the seed files of a target, in the order of their names.
@@ -122,6 +125,31 @@ pub fn chain(bytes: &[u8]) -> bool {
     true
 }
 
+/// A frame is read to its end and no further, and never takes more than it may.
+pub fn rpc_frame(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let Ok(payload) = current_thread().block_on(read_frame(&mut rest)) else { return false };
+    assert!(payload.len() + rest.len() < bytes.len());
+    let again = crate::rpc::Caller::wrap(&payload);
+    assert_eq!(current_thread().block_on(read_frame(&mut &again[..])), Ok(payload));
+    true
+}
+
+/// Whatever is in a frame, it gets an answer that can be read.
+pub fn rpc_call(bytes: &[u8]) -> bool {
+    let engine = Engine::new(Arc::new(Memory::new()), Arc::new(ManualClock::new()));
+    let rpc = Rpc::local(engine, Arc::new(ManualClock::new()));
+    let answer = current_thread().block_on(async { rpc.answer(bytes).await });
+    let payload = current_thread().block_on(read_frame(&mut &answer[..])).expect("a frame");
+    let V::Map(pairs) = V::read(&payload) else { panic!("an answer is a map") };
+    assert_eq!(pairs.len(), 2);
+    pairs.iter().any(|(key, id)| *key == crate::rpc::b("id") && *id != V::Null)
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().build().expect("a runtime")
+}
+
 async fn finish_with(engine: &Engine, data: Data) -> model::Result<()> {
     let (first, second) = (SpecName::new("first")?, SpecName::new("second")?);
     let spec = |name: &str, then: &str| {
@@ -187,8 +215,7 @@ fn twice<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 
 fn on_engine(run: impl AsyncFnOnce(&Engine)) {
     let engine = Engine::new(Arc::new(Memory::new()), Arc::new(ManualClock::new()));
-    let runtime = Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(run(&engine));
+    current_thread().block_on(run(&engine));
 }
 
 #[cfg(test)]
@@ -276,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn rpc_frames_keep_their_promises() {
+        run("rpc_frame");
+    }
+
+    #[test]
+    fn rpc_calls_keep_their_promises() {
+        run("rpc_call");
+    }
+
+    #[test]
     fn seeds_are_what_their_names_say() {
         let parses = |target: &str, parse: fn(&[u8]) -> bool| {
             seeds(target).iter().filter(|bytes| !parse(bytes)).count()
@@ -283,6 +320,8 @@ mod tests {
         assert_eq!(parses("write", |bytes| twice::<Write>(bytes).is_some()), 0);
         assert_eq!(parses("query", |bytes| twice::<Query>(bytes).is_some()), 0);
         assert_eq!(parses("chain", |bytes| Data::from_cbor(bytes).is_ok()), 0);
+        assert_eq!(parses("rpc_frame", rpc_frame), 0);
+        assert_eq!(parses("rpc_call", rpc_call), 0);
         assert_eq!(parses("cbor", |bytes| Data::from_cbor(bytes).is_ok()), 2);
     }
 }

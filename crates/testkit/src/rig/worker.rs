@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -52,7 +52,7 @@ struct Worker<'a> {
 }
 
 /// Works until all is over.
-pub fn work(stage: &Stage, notes: Notes, number: usize, random: Random) {
+pub fn work(stage: &Arc<Stage>, notes: Notes, number: usize, random: Random) {
     let line = Line::new(stage, notes);
     let name = format!("worker-{number}");
     let mut worker = Worker { stage, line, name, random, calls: 0, held: VecDeque::new() };

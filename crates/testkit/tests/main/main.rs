@@ -6,3 +6,5 @@ mod conformance;
 mod cost;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod rpc;

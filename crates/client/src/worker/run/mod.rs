@@ -38,6 +38,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const BRIEFLY: Duration = Duration::from_millis(1);
 /// How long the last words of a shutdown may take.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+/// The same for each of a worker that holds nothing: whoever waits for its end gains nothing by
+/// words that nobody hears, and a lease covers what it may have claimed without knowing.
+const IDLE_WORDS: Duration = Duration::from_millis(800);
 
 /// What a call that ran beside the loop brings back.
 enum Done {
@@ -61,6 +64,8 @@ struct Stop {
     /// When tasks are cancelled, until they are.
     grace_end: Option<Instant>,
     end: Instant,
+    /// How long the last words may take.
+    words: Duration,
 }
 
 /// A worker at work.
@@ -240,9 +245,12 @@ impl Run {
         if self.stop.is_some() {
             return Ok(());
         }
-        let grace_end = Instant::now() + self.options.grace;
-        let end = grace_end + self.options.patience() + LAST_WORDS;
-        self.stop = Some(Stop { grace_end: Some(grace_end), end });
+        let now = Instant::now();
+        let holds = self.sent > 0 || !self.running.is_empty() || !self.outbox.is_empty();
+        let grace_end = holds.then_some(now + self.options.grace);
+        let words = if holds { LAST_WORDS } else { IDLE_WORDS };
+        let end = grace_end.map_or(now, |at| at + self.options.patience()) + words;
+        self.stop = Some(Stop { grace_end, end, words });
         if let Some(claiming) = self.claiming.take_if(|claiming| claiming.waits) {
             claiming.abort.abort();
             let write = Write { wait: BRIEFLY, ..claiming.write };
@@ -311,7 +319,8 @@ impl Run {
         // A task that never awaits cannot be dropped, and is not waited for.
         let _dropped = timeout(LAST_WORDS, self.handles.shutdown()).await;
         let deactivated = self.lockstep.worker(self.worker.clone());
-        match timeout(LAST_WORDS, deactivated.deactivate()).await {
+        let words = self.stop.as_ref().map_or(LAST_WORDS, |stop| stop.words);
+        match timeout(words, deactivated.deactivate()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the worker could not say that it stops"),
             Err(_) => tracing::warn!("the worker could not say in time that it stops"),

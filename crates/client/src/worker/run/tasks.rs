@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::Run;
+use super::{LAST_WORDS, Run};
 use crate::worker::{
     Cancelled, Outcome, Task, TaskResult, Tasks,
     calls::Claimed,
@@ -22,7 +22,10 @@ use crate::worker::{
 impl Run {
     pub(super) fn start_all(&mut self, claimed: Claimed) {
         for attempt in claimed.attempts {
-            if self.stop.is_some() {
+            if let Some(stop) = &mut self.stop {
+                // What was claimed unawares is worth the time to give it back.
+                stop.words = LAST_WORDS;
+                stop.end = stop.end.max(Instant::now() + LAST_WORDS);
                 let (attempt, change) = (attempt.as_ref(), Change::Expire);
                 let token = Some(attempt.id);
                 self.outbox.push(AttemptChange { attempt, token, data: None, change });

@@ -80,6 +80,20 @@ impl Place {
         Ok(Worker { connection, spec, name, request, claim_path, work_path, body })
     }
 
+    /// Names the same spec on another node.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
+    /// Connects a client that reads one of so many units after the other by name.
+    pub(crate) async fn reader(&self, units: u64) -> Result<Reader> {
+        let connection = Connection::open(self.address).await?;
+        let path = |number| {
+            format!("{NAMESPACE}/work_spec/{}/work_unit/{}", self.spec, self.names.name(number))
+        };
+        Ok(Reader { connection, paths: (0..units).map(path).collect(), next: 0 })
+    }
+
     /// Connects a client that finishes units and claims the next ones in one call.
     pub(crate) async fn busy_worker(&self, number: usize, batch: usize) -> Result<BusyWorker> {
         Ok(BusyWorker { worker: self.worker(number, batch).await?, held: Vec::new() })
@@ -113,6 +127,22 @@ impl Step for Adder {
         self.body.push_str(if self.batch == 1 { "" } else { "]}" });
         self.connection.post(&self.path, self.body.as_bytes()).await?.expect(201)?;
         Ok(self.batch as u64)
+    }
+}
+
+/// Reads units by name.
+pub(crate) struct Reader {
+    connection: Connection,
+    paths: Vec<String>,
+    next: usize,
+}
+
+impl Step for Reader {
+    async fn step(&mut self) -> Result<u64> {
+        let path = self.paths.get(self.next).context("nothing to read")?;
+        self.next = (self.next + 1) % self.paths.len();
+        self.connection.get(path).await?.expect(200)?;
+        Ok(1)
     }
 }
 

@@ -11,8 +11,14 @@ macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
         cases!(@ memory: $($case),+);
         cases!(@ sqlite: $($case),+);
+        cases!(@ postgres: $($case),+);
         cases!(@ remote_memory: $($case),+);
         cases!(@ remote_sqlite: $($case),+);
+        cases!(@ cached_memory: $($case),+);
+        cases!(@ cached_sqlite: $($case),+);
+        cases!(@ cached_postgres: $($case),+);
+        cases!(@ remote_cached_sqlite: $($case),+);
+        cases!(@ cached_remote_sqlite: $($case),+);
     };
     (@ $backend:ident: $($case:ident),+) => {
         mod $backend {

@@ -26,6 +26,7 @@ cases![
     unit_deleted_gone,
     unit_spec_deleted_gone,
     again_runs_finished_and_failed_units,
+    a_limit_counts_only_units_that_can_run_again,
     changing_meta_by_filter,
     adding_with_a_delay,
     of_one_name_the_last_counts,
@@ -245,6 +246,16 @@ fn again_runs_finished_and_failed_units(w: &World) {
     assert_eq!(w.status("spec", "finished"), UnitStatus::Available);
     assert_eq!(w.status("spec", "failed"), UnitStatus::Available);
     assert_eq!(w.history("spec", "finished").len(), 1, "past attempts are kept");
+}
+
+fn a_limit_counts_only_units_that_can_run_again(w: &World) {
+    seven_states(w);
+    let first = UnitFilter { limit: 1, ..all() };
+    w.set_units("spec", first.clone(), UnitChange::Again);
+    let (failed, finished) = (w.status("spec", "failed"), w.status("spec", "finished"));
+    assert_eq!((failed, finished), (UnitStatus::Available, UnitStatus::Finished));
+    w.set_units("spec", first, UnitChange::Again);
+    assert_eq!(w.status("spec", "finished"), UnitStatus::Available);
 }
 
 fn changing_meta_by_filter(w: &World) {

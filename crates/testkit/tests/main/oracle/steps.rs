@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use model::{
-    AddUnits, AttemptChange, AttemptRef, Change, ChangeAttempts, Claim, Control, Data, Id,
-    MakeAttempt, NewUnit, QueueCommand, SetUnits, SpecMeta, SpecName, SpecRef, Time, UnitChange,
-    UnitFilter, UnitMeta, UnitName, UnitRef, UnitStatus, UpdateWorker, WorkerName,
+    AddUnits, AttemptChange, AttemptRef, Change, ChangeAttempts, ChangeLocks, Claim, Control, Data,
+    Datum, Id, LockChange, LockPath, MakeAttempt, NewUnit, QueueCommand, SetUnits, SpecMeta,
+    SpecName, SpecRef, Time, UnitChange, UnitFilter, UnitMeta, UnitName, UnitRef, UnitStatus,
+    UpdateWorker, WorkerName,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use testkit::{name, seconds, spec_name, worker_name};
@@ -141,6 +142,7 @@ fn draft() -> impl Strategy<Value = Draft> {
         9 => vec(picked(), 1..4).prop_map(Draft::Changes),
         1 => unit().prop_map(|unit| Draft::Ready(QueueCommand::ClearActive { unit })),
         2 => worker_command(),
+        2 => lock_command().prop_map(Draft::Ready),
         1 => prop_oneof![
             3 => Just(QueueCommand::CreateNamespace),
             1 => Just(QueueCommand::DestroyNamespace),
@@ -294,6 +296,35 @@ fn picked() -> impl Strategy<Value = Picked> {
         data,
         change,
     })
+}
+
+/// Gives paths that stand above and below each other.
+pub(crate) fn lock_paths() -> Vec<LockPath> {
+    let labels = [Datum::Text("a".to_owned()), Datum::Bytes(b"a".to_vec()), Datum::Int(-1)];
+    let mut paths = vec![vec![]];
+    for first in &labels {
+        paths.push(vec![first.clone()]);
+        paths.extend(labels.iter().map(|second| vec![first.clone(), second.clone()]));
+    }
+    paths.iter().map(|labels| LockPath::new(labels).unwrap()).collect()
+}
+
+fn lock_command() -> impl Strategy<Value = QueueCommand> {
+    let span = || select(vec![0, 10, 60, 2_000_000]).prop_map(seconds);
+    let change = prop_oneof![
+        3 => span().prop_map(LockChange::Take),
+        2 => span().prop_map(LockChange::TakeSome),
+        2 => span().prop_map(LockChange::Keep),
+        2 => Just(LockChange::GiveBack),
+    ];
+    let path = || select(lock_paths());
+    let owner = select(vec!["p", "q"]).prop_map(str::to_owned);
+    prop_oneof![
+        8 => (owner, vec(path(), 0..3), change).prop_map(|(owner, paths, change)| {
+            QueueCommand::ChangeLocks(ChangeLocks { owner, paths, change })
+        }),
+        1 => path().prop_map(|path| QueueCommand::DropLocks { path }),
+    ]
 }
 
 fn worker_command() -> impl Strategy<Value = Draft> {

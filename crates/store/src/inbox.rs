@@ -8,9 +8,6 @@ use model::Error;
 
 use crate::Job;
 
-/// The longest time to wait for more jobs when there could be some.
-const GATHER_MAX: Duration = Duration::from_micros(500);
-
 /// Where jobs wait for the thread, or threads, that run them.
 pub(crate) struct Inbox {
     state: Mutex<State>,
@@ -57,12 +54,17 @@ impl Inbox {
         Self::some(state, count)
     }
 
-    /// Does the same, but first gives `expected` jobs a short time to come.
-    pub(crate) fn gather(&self, count: usize, expected: usize) -> VecDeque<Box<dyn Job>> {
+    /// Does the same, but first gives `expected` jobs some time to come.
+    pub(crate) fn gather(
+        &self,
+        count: usize,
+        expected: usize,
+        patience: Duration,
+    ) -> VecDeque<Box<dyn Job>> {
         let mut state = self.lock();
         state.wanted = expected;
         let is_short = |state: &mut State| state.jobs.len() < state.wanted && !state.closed;
-        let waited = self.changed.wait_timeout_while(state, GATHER_MAX, is_short);
+        let waited = self.changed.wait_timeout_while(state, patience, is_short);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.wanted = 1;
         let state = self.wait(state);

@@ -1,0 +1,103 @@
+//! Following what others commit, and how long what is kept counts as fresh.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use model::{Answer, Error, Query, Result};
+
+use super::Cached;
+
+/// Least time between two looks, however often the follower is woken.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// Until when what is kept may be given out.
+///
+/// The time is the machine's own and only goes forward, so that a process that was stopped for a
+/// while knows it at once when it goes on.
+pub(super) struct Freshness {
+    start: Instant,
+    /// In milliseconds since the start.
+    until: AtomicU64,
+}
+
+impl Freshness {
+    /// Starts as fresh for good: as long as nobody follows, nobody else is there.
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), until: AtomicU64::new(u64::MAX) }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        let until = self.until.load(Ordering::Acquire);
+        until == u64::MAX || self.start.elapsed().as_millis() < u128::from(until)
+    }
+
+    /// Tells whether somebody follows.
+    fn is_limited(&self) -> bool {
+        self.until.load(Ordering::Acquire) != u64::MAX
+    }
+
+    fn until(&self, time: Instant) {
+        let since = time.saturating_duration_since(self.start).as_millis();
+        self.until.store(u64::try_from(since).unwrap_or(u64::MAX - 1), Ordering::Release);
+    }
+}
+
+impl Cached {
+    /// Follows what others commit, for ever: every second or so with one small query, and at once
+    /// when it is woken. From then on nothing is given out from memory for longer than
+    /// [`super::CacheOptions::fresh_max`] after the last look that succeeded.
+    pub async fn follow(self: Arc<Self>) {
+        self.freshness.until(Instant::now());
+        loop {
+            if let Err(error) = self.catch_up().await {
+                tracing::debug!(%error, "what others have committed could not be read");
+            }
+            // Many hints in a row are one look.
+            tokio::time::sleep(PAUSE_MIN).await;
+            let every = self.options.follow_every.saturating_sub(PAUSE_MIN);
+            tokio::select! {
+                () = self.hint.notified() => {}
+                () = tokio::time::sleep(every) => {}
+            }
+        }
+    }
+
+    /// Hears of everything that was committed by now in the namespaces of which something is kept.
+    ///
+    /// # Errors
+    /// Those of the backend; what is kept then grows stale, and is not given out once it is.
+    pub async fn catch_up(&self) -> Result<()> {
+        loop {
+            let asked = Instant::now();
+            let positions = self.core().positions();
+            let mut more = false;
+            if !positions.is_empty() {
+                let read = self.backend.read(Query::Since(positions), 0).await?;
+                let Answer::Events(events) = read.answer else {
+                    return Err(Error::Internal("something else than events was told".to_owned()));
+                };
+                more = !events.is_empty();
+                let counts = {
+                    let mut core = self.core();
+                    events.iter().for_each(|event| core.follow(event));
+                    core.counts()
+                };
+                self.meters.show(&counts);
+                let newest = events.iter().map(|event| event.time).max();
+                self.meters.lag(newest.map_or(Duration::ZERO, |time| self.now().since(time)));
+            }
+            // One answer has not room for everything, so the end is where there is nothing new.
+            if !more {
+                if self.freshness.is_limited() {
+                    self.freshness.until(asked + self.options.fresh_max);
+                }
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Looking over everything that a store holds.
+
+use model::Result;
+use queue::{Findings, Verifier};
+use store::{Doc, Snapshot, Table, tables};
+
+use crate::admin::TokenRow;
+use crate::request::RequestRow;
+
+/// Looks over all rows of a store, and tells of each when it comes.
+///
+/// # Errors
+/// If the store cannot be read any more.
+pub fn verify(snapshot: &mut dyn Snapshot, mut seen: impl FnMut()) -> Result<Findings> {
+    let mut verifier = Verifier::default();
+    for damage in snapshot.damage()? {
+        verifier.findings.add(damage);
+    }
+    // What is left of destroyed things is known before their rows come.
+    let first = [&tables::NAMESPACE, &tables::RUBBLE];
+    let rest = tables::ALL.into_iter().filter(|table| first.iter().all(|it| it.id != table.id));
+    for table in first.into_iter().chain(rest) {
+        let all = snapshot.each(table, &mut |doc| {
+            seen();
+            row(&mut verifier, table, doc);
+            Ok(())
+        });
+        match all {
+            Err(model::Error::Internal(damage)) => verifier.findings.add(damage),
+            other => other?,
+        }
+    }
+    Ok(verifier.end())
+}
+
+fn row(verifier: &mut Verifier, table: &'static Table, doc: Doc) {
+    let key = doc.key.clone();
+    let read = match table.id {
+        id if id == tables::TOKEN.id => {
+            queue::read::<TokenRow>(doc, &mut verifier.findings).map(drop)
+        }
+        id if id == tables::REQUEST.id => {
+            queue::read::<RequestRow>(doc, &mut verifier.findings).map(drop)
+        }
+        _ => return verifier.row(table, doc),
+    };
+    if let Err(error) = read {
+        verifier.findings.add(format!("{} {key:?}: {error}", table.name));
+    }
+}

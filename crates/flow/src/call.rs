@@ -1,0 +1,199 @@
+//! What a task calls: an HTTP service, a work spec, or a function of the document.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    access::{AuthenticationUse, Endpoint, Resource},
+    catch::Arguments,
+    expression::{Projection, Template, Text},
+    node::{Node, Value},
+    problem::Code,
+    shape::{Reader, SchemaName, Shape, choice, object},
+    value::{Duration, Name},
+};
+
+/// What is called, and with what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "call", content = "with", rename_all = "lowercase")]
+pub enum Call {
+    /// An HTTP service.
+    Http(Box<HttpCall>),
+    /// An operation of an OpenAPI document.
+    OpenApi(Box<OpenApiCall>),
+    /// A work spec: a unit is added, and its result is waited for.
+    Work(Box<WorkCall>),
+    /// A function that the document declares.
+    #[serde(untagged)]
+    Function(FunctionCall),
+}
+
+/// A function that the document declares, and what it is given.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FunctionCall {
+    /// Its name below `use.functions`.
+    pub call: Name,
+    /// What it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<Arguments>,
+}
+
+/// Says whether a call is known to the format or its design, and refused.
+pub(crate) fn is_unsupported(word: &str) -> bool {
+    UNSUPPORTED.contains(&word) || word.contains('@')
+}
+
+/// Calls that the format or its design has and Lockstep does not.
+const UNSUPPORTED: [&str; 5] = ["a2a", "asyncapi", "grpc", "mail", "mcp"];
+
+impl Shape for Call {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let call = reader.field::<Name>(node, "call", None)?;
+        let word = call.as_str();
+        if is_unsupported(word) {
+            let at = node.get("call").map_or(node.at, |call| call.at);
+            let message = format!("the task kind `call: {word}` is not supported");
+            let hint = "call http, openapi, work, or a function declared below \"use\"";
+            reader.at_key("call", |r| r.note(at, Code::Unsupported, message, hint));
+            return None;
+        }
+        match word {
+            "http" => reader.field(node, "with", None).map(Self::Http),
+            "openapi" => reader.field(node, "with", None).map(Self::OpenApi),
+            "work" => reader.field(node, "with", None).map(Self::Work),
+            _ => {
+                let with = reader.field(node, "with", None)?;
+                Some(Self::Function(FunctionCall { call, with }))
+            }
+        }
+    }
+}
+
+object! {
+    /// An HTTP request.
+    HttpCall {
+        /// The method, such as get or post.
+        method: Method = "method",
+        /// Where to send the request.
+        endpoint: Endpoint = "endpoint",
+        /// Headers of the request.
+        headers: Option<Projection> = "headers",
+        /// The body of the request.
+        body: Option<Template> = "body",
+        /// The query of the request.
+        query: Option<Projection> = "query",
+        /// What of the answer becomes the task's output.
+        output: Option<Answer> = "output" or Some(Answer::Content),
+        /// Whether an answer that redirects is good; otherwise it is an error.
+        redirect: Option<bool> = "redirect" or Some(false),
+    }
+}
+
+/// An HTTP method, in capitals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Method(String);
+
+impl Method {
+    /// Borrows the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Shape for Method {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        const KNOWN: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+        let text = String::read(node, reader)?;
+        let upper = text.to_ascii_uppercase();
+        if KNOWN.contains(&upper.as_str()) {
+            return Some(Self(upper));
+        }
+        let message = format!("{text:?} is not an HTTP method");
+        reader.note(node.at, Code::BadValue, message, crate::shape::suggest(&upper, &KNOWN));
+        None
+    }
+}
+
+impl JsonSchema for Method {
+    fn schema_name() -> SchemaName {
+        "Method".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^([dD][eE][lL][eE][tT][eE]|[gG][eE][tT]|[hH][eE][aA][dD]|[oO][pP][tT][iI][oO][nN][sS]|[pP][aA][tT][cC][hH]|[pP][oO][sS][tT]|[pP][uU][tT])$",
+        })
+    }
+}
+
+choice! {
+    /// What of an answer becomes the output of its task.
+    Answer {
+        /// The body, read by its media type.
+        Content = "content",
+        /// The body as base64.
+        Raw = "raw",
+        /// Status, headers and body.
+        Response = "response",
+    }
+}
+
+object! {
+    /// An operation of an OpenAPI document.
+    OpenApiCall {
+        /// The document.
+        document: Resource = "document",
+        /// The operation in it.
+        operation_id: Text = "operationId",
+        /// What the operation is given, by name.
+        parameters: Option<Arguments> = "parameters",
+        /// How to prove who calls.
+        authentication: Option<AuthenticationUse> = "authentication",
+        /// What of the answer becomes the task's output.
+        output: Option<Answer> = "output" or Some(Answer::Content),
+        /// Whether an answer that redirects is good; otherwise it is an error.
+        redirect: Option<bool> = "redirect" or Some(false),
+    }
+}
+
+object! {
+    /// A unit to add to a work spec, whose result is waited for.
+    WorkCall {
+        /// The work spec.
+        spec: Text = "spec",
+        /// The name of the unit; without it, one is made of the instance and the task.
+        name: Option<Text> = "name",
+        /// The data of the unit.
+        data: Option<Projection> = "data",
+        /// The priority of the unit.
+        priority: Option<Priority> = "priority",
+        /// The time before which it is not handed out, or an expression of it.
+        not_before: Option<Text> = "notBefore",
+        /// The time that one lease of it lasts.
+        lifetime: Option<Duration> = "lifetime",
+    }
+}
+
+/// A priority: a number, or an expression of one.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Priority {
+    /// A number.
+    Fixed(serde_json::Number),
+    /// What computes it.
+    Computed(crate::expression::Expression),
+}
+
+impl Shape for Priority {
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Number(number) => Some(Self::Fixed(number.clone())),
+            Value::Text(text) if crate::expression::is_computed(text) => {
+                Shape::read(node, reader).map(Self::Computed)
+            }
+            _ => reader.wrong_type(node, "a number"),
+        }
+    }
+}

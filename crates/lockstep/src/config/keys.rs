@@ -1,0 +1,181 @@
+//! The settings that there are, and what their values must be.
+
+use std::{env, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use anyhow::Result;
+use model::Namespace;
+use server::Rate;
+
+use super::StoreAt;
+use crate::{failure::Failure, span};
+
+/// One setting that there is.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) env: &'static str,
+    pub(super) flag: &'static str,
+    pub(super) default: fn() -> Option<String>,
+    pub(super) check: fn(&str) -> Result<()>,
+}
+
+/// All settings.
+pub(super) const KEYS: [Key; 14] = [
+    Key {
+        name: "url",
+        env: "LOCKSTEP_URL",
+        flag: "--url",
+        default: || Some("http://127.0.0.1:5980".to_owned()),
+        check: anything,
+    },
+    Key {
+        name: "token",
+        env: "LOCKSTEP_TOKEN",
+        flag: "--token",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "token_file",
+        env: "LOCKSTEP_TOKEN_FILE",
+        flag: "--token-file",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "namespace",
+        env: "LOCKSTEP_NAMESPACE",
+        flag: "--namespace",
+        default: || Some(String::new()),
+        check: |text| Ok(Namespace::new(text).map(drop)?),
+    },
+    Key {
+        name: "serve.listen",
+        env: "LOCKSTEP_LISTEN",
+        flag: "--listen",
+        default: || Some("127.0.0.1:5980".to_owned()),
+        check: |text| address(text).map(drop),
+    },
+    Key {
+        name: "serve.store",
+        env: "LOCKSTEP_STORE",
+        flag: "--store",
+        default: || data_file().map(|path| format!("sqlite:{}", path.display())),
+        check: |text| StoreAt::parse(text).map(drop),
+    },
+    Key {
+        name: "serve.require_token",
+        env: "LOCKSTEP_REQUIRE_TOKEN",
+        flag: "--require-token",
+        default: || Some("false".to_owned()),
+        check: |text| yes_or_no(text).map(drop),
+    },
+    Key {
+        name: "serve.rate_limit",
+        env: "LOCKSTEP_RATE_LIMIT",
+        flag: "--rate-limit",
+        default: || None,
+        check: |text| rate(text).map(drop),
+    },
+    Key {
+        name: "serve.cache",
+        env: "LOCKSTEP_CACHE",
+        flag: "--cache",
+        default: || Some("on".to_owned()),
+        check: |text| on_or_off(text).map(drop),
+    },
+    Key {
+        name: "serve.rpc",
+        env: "LOCKSTEP_RPC",
+        flag: "--rpc",
+        default: || Some("127.0.0.1:5932".to_owned()),
+        check: |text| rpc(text).map(drop),
+    },
+    Key {
+        name: "serve.rpc_config",
+        env: "LOCKSTEP_RPC_CONFIG",
+        flag: "--rpc-config",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "serve.grace",
+        env: "LOCKSTEP_GRACE",
+        flag: "--grace",
+        default: || Some("10s".to_owned()),
+        check: |text| Ok(span::parse(text).map(drop)?),
+    },
+    Key {
+        name: "log.format",
+        env: "LOCKSTEP_LOG_FORMAT",
+        flag: "--log-format",
+        default: || Some("text".to_owned()),
+        check: log_format,
+    },
+    Key {
+        name: "log.filter",
+        env: "LOCKSTEP_LOG",
+        flag: "--log",
+        default: || Some("info".to_owned()),
+        check: anything,
+    },
+];
+
+fn data_file() -> Option<PathBuf> {
+    folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("lockstep/lockstep.db"))
+}
+
+/// Finds a folder of the XDG base directory rules: only absolute paths count.
+pub(super) fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
+    named.or_else(|| env::home_dir().map(|home| home.join(below_home)))
+}
+
+fn anything(_: &str) -> Result<()> {
+    Ok(())
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| {
+        let message = format!("{text:?} is not an address to listen on");
+        Failure::usage(message, "write an IP address and a port, such as 127.0.0.1:5980").into()
+    })
+}
+
+/// Reads the address for CBOR-RPC; `off` is none.
+pub(super) fn rpc(text: &str) -> Result<Option<SocketAddr>> {
+    if text == "off" { Ok(None) } else { address(text).map(Some) }
+}
+
+pub(super) fn yes_or_no(text: &str) -> Result<bool> {
+    text.parse().map_err(|_| {
+        let message = format!("{text:?} is neither true nor false");
+        Failure::usage(message, "write `true` or `false`").into()
+    })
+}
+
+pub(super) fn rate(text: &str) -> Result<Rate> {
+    let number: u32 = text.parse().map_err(|_| {
+        let message = format!("{text:?} is not a number of requests a second");
+        Failure::usage(message, "write a whole number, or 0 for no limit")
+    })?;
+    Ok(NonZeroU32::new(number).map_or(Rate::Unlimited, Rate::Max))
+}
+
+pub(super) fn on_or_off(text: &str) -> Result<bool> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => {
+            let message = format!("{text:?} is neither on nor off");
+            Err(Failure::usage(message, "write `on` or `off`").into())
+        }
+    }
+}
+
+fn log_format(text: &str) -> Result<()> {
+    if matches!(text, "text" | "json") {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("unknown log format {text:?}"), "write `text` or `json`").into())
+}

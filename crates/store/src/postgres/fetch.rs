@@ -1,0 +1,151 @@
+//! Fetching what is missing: a few statements, sent at once.
+
+use std::sync::Arc;
+
+use futures_util::future::{try_join, try_join_all};
+use tokio_postgres::types::ToSql;
+
+use super::failure::Outcome;
+use super::known::{Known, Page};
+use super::link::Link;
+use super::missing::{Missing, Wanted};
+use super::part::{Bytes, is_global};
+use super::spans::End;
+use super::texts::{self, Shape};
+use super::wire;
+use crate::layout::Layout;
+use crate::ordered::damaged;
+
+/// The rows of one table, encoded.
+type Rows = Vec<(Bytes, Bytes)>;
+
+/// Fetches what is missing. A writer takes the rows that belong to no namespace first and by
+/// themselves, and locks them: what else is missing is asked for again under the locks.
+pub(crate) async fn fetch(
+    link: &Link,
+    known: &mut Known,
+    mut missing: Missing,
+    writes: bool,
+) -> Outcome<()> {
+    let layouts = known.layouts;
+    let is_head = |table: usize| layouts.get(table).is_some_and(Layout::is_head);
+    if writes {
+        let heads = missing.rows.keys().any(|table| is_head(*table))
+            || missing.stretches.iter().any(|wanted| is_head(wanted.table));
+        if heads {
+            missing.rows.retain(|table, _| is_head(*table));
+            missing.stretches.retain(|wanted| is_head(wanted.table));
+            missing.firsts = false;
+        }
+    }
+    let rows = missing.rows.iter().map(|(table, keys)| async {
+        let layout = layouts.get(*table).ok_or_else(damaged)?;
+        let arrays = wire::keys(layout, keys.iter().map(Vec::as_slice))?;
+        let parameters: Vec<_> = arrays.iter().map(wire::Array::parameter).collect();
+        let lock = writes && layout.is_head();
+        let found = link.query(&texts::load(layout, lock), &parameters).await?;
+        found.iter().map(|row| wire::encoded(layout, row)).collect::<Outcome<Rows>>()
+    });
+    let stretches = missing.stretches.iter().map(|wanted| scan(link, layouts, wanted, writes));
+    let firsts = async { if missing.firsts { firsts(link, layouts).await } else { Ok(vec![]) } };
+    let all = try_join(try_join_all(rows), try_join_all(stretches));
+    let ((rows, stretches), firsts) = try_join(all, firsts).await?;
+
+    let mut is_new_lock = false;
+    let head_rows = missing.rows.keys().copied().zip(&rows);
+    let head_stretches = missing.stretches.iter().map(|wanted| wanted.table).zip(&stretches);
+    for (table, found) in head_rows.chain(head_stretches).filter(|(table, _)| is_head(*table)) {
+        let layout = layouts.get(table).ok_or_else(damaged)?;
+        is_new_lock |= found.iter().any(|(key, _)| !known.is_locked(layout, key));
+    }
+    if is_new_lock && writes {
+        known.drop_loose()?;
+    }
+    for ((table, keys), found) in missing.rows.iter().zip(rows) {
+        for (key, row) in found {
+            known.learn(*table, key, Some(row))?;
+        }
+        for key in keys {
+            // Those that were found are known by now.
+            known.learn(*table, key.as_slice().into(), None)?;
+        }
+    }
+    for (wanted, found) in missing.stretches.into_iter().zip(stretches) {
+        take_in(known, layouts, wanted, found)?;
+    }
+    if !firsts.is_empty() {
+        known.learn_firsts(firsts)?;
+    }
+    Ok(())
+}
+
+async fn scan(link: &Link, layouts: &[Layout], wanted: &Wanted, writes: bool) -> Outcome<Rows> {
+    let layout = layouts.get(wanted.table).ok_or_else(damaged)?;
+    let order = layout.order(wanted.index)?;
+    let shape = Shape {
+        prefix: wanted.prefix.len(),
+        above: wanted.above.len(),
+        upto: wanted.upto.is_some(),
+        lock: writes && layout.is_head(),
+    };
+    let text = texts::scan(layout, wanted.index, order, shape);
+    let values = wanted.prefix.iter().chain(&wanted.above).chain(&wanted.upto);
+    let values: Vec<_> = values.map(wire::parameter).collect();
+    let limit = i64::from(wanted.limit);
+    let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(values.len() + 1);
+    parameters.extend(values.iter().map(|value| &**value as &(dyn ToSql + Sync)));
+    parameters.push(&limit);
+    let found = link.query(&text, &parameters).await?;
+    found.iter().map(|row| wire::encoded(layout, row)).collect()
+}
+
+/// Takes note of a stretch.
+fn take_in(known: &mut Known, layouts: &[Layout], wanted: Wanted, found: Rows) -> Outcome<()> {
+    let layout = layouts.get(wanted.table).ok_or_else(damaged)?;
+    let order = layout.order(wanted.index)?;
+    let is_whole = found.len() < wanted.limit as usize;
+    let last = match found.last() {
+        Some((key, row)) if !is_whole => order.entry(&layout.fields(key, row)?),
+        _ => None,
+    };
+    let keys: Vec<Bytes> = found.iter().map(|(key, _)| Arc::clone(key)).collect();
+    for (key, row) in found {
+        known.learn(wanted.table, key, Some(row))?;
+    }
+    if is_global(layout, wanted.index)? || wanted.prefix.is_empty() {
+        let Wanted { table, index, start, end: wanted_end, .. } = wanted;
+        let is_other = |page: &Page| {
+            (page.table, page.index) != (table, index)
+                || page.start != start
+                || page.wanted_end != wanted_end
+        };
+        known.pages.retain(is_other);
+        known.pages.push(Page { table, index, start, wanted_end, keys, last });
+        return Ok(());
+    }
+    let namespace = wanted.prefix.first().map(crate::Value::as_int).transpose()?;
+    let end = last.map_or(wanted.end, |last| End::behind(&last));
+    Ok(known.cover(wanted.table, wanted.index, namespace, &wanted.start, end)?)
+}
+
+/// Fetches the first field of every order that goes through all namespaces, all with one statement.
+async fn firsts(link: &Link, layouts: &[Layout]) -> Outcome<Vec<(usize, usize, Option<Bytes>)>> {
+    let (mut orders, mut texts) = (Vec::new(), Vec::new());
+    for layout in layouts.iter().filter(|layout| !layout.is_head()) {
+        for index in 0..layout.orders().len() {
+            let order = layout.order(index)?;
+            if let Some(field) = order.fields.first()
+                && is_global(layout, index)?
+            {
+                orders.push((layout, index, *field));
+                texts.push(format!("({})", texts::first(layout, index, *field)));
+            }
+        }
+    }
+    let rows = link.query(&format!("SELECT {}", texts.join(", ")), &[]).await?;
+    let row = rows.first().ok_or_else(damaged)?;
+    let first = |(place, (layout, index, field)): (usize, (&Layout, usize, usize))| {
+        Ok((layout.table.id, index, wire::field(layout, field, row, place)?))
+    };
+    orders.into_iter().enumerate().map(first).collect()
+}

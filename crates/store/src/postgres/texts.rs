@@ -1,0 +1,144 @@
+//! The texts of the statements, made from the tables. Rows come and go as arrays, so that one
+//! statement does for any number of them.
+
+use crate::layout::{Layout, Order};
+use crate::{Column, Kind};
+
+/// Gives the text that finds rows by their keys; with `lock` it locks them, in key order.
+pub(crate) fn load(layout: &Layout, lock: bool) -> String {
+    let table = layout.table.name;
+    let keys = layout.table.key;
+    let text = format!(
+        "SELECT {} FROM {} JOIN {table} t ON {}",
+        all(layout, "t."),
+        arrays(keys.iter(), "k"),
+        equal(keys),
+    );
+    if lock {
+        let keys = names(keys.iter(), "t.");
+        return format!("{text} ORDER BY {keys} FOR UPDATE OF t");
+    }
+    text
+}
+
+/// Gives the text that inserts rows, or replaces those with the same keys.
+pub(crate) fn put(layout: &Layout) -> String {
+    let (keys, columns) = (layout.table.key, layout.table.columns);
+    let body = Column { name: "body", kind: Kind::Bytes };
+    let sets = columns.iter().chain([&body]);
+    let sets: Vec<String> = sets.map(|c| format!("{0} = excluded.{0}", c.name)).collect();
+    format!(
+        "INSERT INTO {} ({}) SELECT * FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+        layout.table.name,
+        all(layout, ""),
+        arrays(keys.iter().chain(columns).chain([&body]), "r"),
+        names(keys.iter(), ""),
+        sets.join(", "),
+    )
+}
+
+/// Gives the text that deletes rows by their keys.
+pub(crate) fn delete(layout: &Layout) -> String {
+    let keys = layout.table.key;
+    format!(
+        "DELETE FROM {} t USING {} WHERE {}",
+        layout.table.name,
+        arrays(keys.iter(), "k"),
+        equal(keys)
+    )
+}
+
+/// What a scan is bounded by: how many fields are equal, how many are above, whether one has an
+/// upper bound, and whether the rows are locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    pub(crate) prefix: usize,
+    pub(crate) above: usize,
+    pub(crate) upto: bool,
+    pub(crate) lock: bool,
+}
+
+/// Gives the text that finds rows in a stretch of an order.
+pub(crate) fn scan(layout: &Layout, index: usize, order: &Order, shape: Shape) -> String {
+    let fields = order.fields.iter().filter_map(|field| layout.column(*field));
+    let names: Vec<&str> = fields.map(|column| column.name).collect();
+    let mut conditions: Vec<String> = Vec::new();
+    let mut place = 0;
+    let mut next = || {
+        place += 1;
+        format!("${place}")
+    };
+    for name in names.iter().take(shape.prefix) {
+        conditions.push(format!("{name} = {}", next()));
+    }
+    let rest: Vec<&str> = names.iter().skip(shape.prefix).copied().collect();
+    let above: Vec<&str> = rest.iter().take(shape.above).copied().collect();
+    if !above.is_empty() {
+        let places: Vec<String> = above.iter().map(|_| next()).collect();
+        conditions.push(format!("({}) > ({})", above.join(", "), places.join(", ")));
+    }
+    if let (true, Some(name)) = (shape.upto, rest.first()) {
+        conditions.push(format!("{name} <= {}", next()));
+    }
+    conditions.extend(present(layout, index));
+    let filter = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
+    };
+    let (columns, table, lock) = (all(layout, ""), layout.table.name, shape.lock);
+    let order = names.join(", ");
+    let lock = if lock { " FOR UPDATE" } else { "" };
+    format!("SELECT {columns} FROM {table}{filter} ORDER BY {order} LIMIT {}{lock}", next())
+}
+
+/// Gives the text that finds the smallest first field of an order.
+pub(crate) fn first(layout: &Layout, index: usize, field: usize) -> String {
+    let name = layout.column(field).map_or("", |column| column.name);
+    let conditions: Vec<String> = present(layout, index).collect();
+    let filter = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
+    };
+    format!("SELECT {name} FROM {}{filter} ORDER BY {name} LIMIT 1", layout.table.name)
+}
+
+/// Gives the conditions under which a row is in an index: it holds only rows without nulls.
+fn present(layout: &Layout, index: usize) -> impl Iterator<Item = String> {
+    let fields = layout.table.indexes.get(index).map_or(&[][..], |index| index.fields);
+    let nullable = fields.iter().filter(|field| **field >= layout.table.key.len());
+    let columns = nullable.filter_map(|field| layout.column(*field));
+    columns.map(|column| format!("{} IS NOT NULL", column.name))
+}
+
+fn all(layout: &Layout, prefix: &str) -> String {
+    let columns = layout.table.key.iter().chain(layout.table.columns);
+    format!("{}, {prefix}body", names(columns, prefix))
+}
+
+fn names<'a>(columns: impl Iterator<Item = &'a Column>, prefix: &str) -> String {
+    let names: Vec<String> = columns.map(|column| format!("{prefix}{}", column.name)).collect();
+    names.join(", ")
+}
+
+fn equal(keys: &[Column]) -> String {
+    let equal: Vec<String> = keys.iter().map(|key| format!("t.{0} = k.{0}", key.name)).collect();
+    equal.join(" AND ")
+}
+
+fn arrays<'a>(columns: impl Iterator<Item = &'a Column> + Clone, alias: &str) -> String {
+    let arrays: Vec<String> = (1..)
+        .zip(columns.clone())
+        .map(|(place, column)| format!("${place}::{}[]", kind(column.kind)))
+        .collect();
+    format!("unnest({}) AS {alias} ({})", arrays.join(", "), names(columns, ""))
+}
+
+/// Gives the name of a type.
+pub(crate) fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "bigint",
+        Kind::Real => "double precision",
+        Kind::Text => "text",
+        Kind::Bytes => "bytea",
+    }
+}
