@@ -17,13 +17,13 @@ pub enum Endpoint {
     /// The address alone, perhaps with variables in braces.
     Address(Text),
     /// The address, and how to prove who calls.
-    Guarded(GuardedEndpoint),
+    Guarded(Box<GuardedEndpoint>),
 }
 
 impl Shape for Endpoint {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
         if matches!(node.value, Value::Map(_)) {
-            return GuardedEndpoint::read(node, reader).map(Self::Guarded);
+            return Shape::read(node, reader).map(Self::Guarded);
         }
         Text::read(node, reader).map(Self::Address)
     }

@@ -6,11 +6,12 @@ use serde::Serialize;
 use crate::{
     access::{AuthenticationUse, Endpoint, Resource},
     catch::Arguments,
+    duration::Duration,
     expression::{Projection, Template, Text},
     node::{Node, Value},
     problem::Code,
     shape::{Reader, SchemaName, Shape, choice, object},
-    value::{Duration, Name},
+    value::Name,
 };
 
 /// What is called, and with what.
@@ -123,7 +124,8 @@ impl JsonSchema for Method {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "pattern": "^([dD][eE][lL][eE][tT][eE]|[gG][eE][tT]|[hH][eE][aA][dD]|[oO][pP][tT][iI][oO][nN][sS]|[pP][aA][tT][cC][hH]|[pP][oO][sS][tT]|[pP][uU][tT])$",
+            "description": "An HTTP method, in any case.",
+            "pattern": "^[A-Za-z]+$",
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Errors, how they are caught, and how often what failed is tried again.
 
 use crate::{
+    duration::Duration,
     expression::{Expression, Template, Text, Verbatim},
     node::Node,
     problem::Code,
     shape::{Reader, object},
     task::Tasks,
-    value::{Duration, Ref, Variable},
+    value::{Ref, Variable},
 };
 
 object! {

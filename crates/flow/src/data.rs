@@ -2,9 +2,9 @@
 
 use crate::{
     access::Resource,
+    duration::Duration,
     expression::{Projection, Verbatim},
     shape::{choice, object},
-    value::Duration,
 };
 
 object! {

@@ -44,13 +44,13 @@ impl Shape for Attributes {
             reader.note(node.at, Code::Empty, message, "add \"type\", \"source\" or another key");
             return None;
         }
-        let before = reader.problems.len();
+        let before = reader.errors();
         for entry in entries {
             let key = entry.key.as_str();
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
             if !key.chars().all(plain) || !(1..=20).contains(&key.len()) {
                 let message = format!(
-                    "{key:?} is no attribute: their names have at most 20 lower-case letters and digits"
+                    "{key:?} is no attribute: those have at most 20 lower-case letters and digits"
                 );
                 let hint = suggest(key, &ATTRIBUTES);
                 reader.at_key(key, |r| r.note(entry.at, Code::UnknownKey, message, hint));
@@ -68,7 +68,7 @@ impl Shape for Attributes {
             }
         }
         let attributes = BTreeMap::read(node, reader)?;
-        (reader.problems.len() == before).then_some(Self(attributes))
+        (reader.errors() == before).then_some(Self(attributes))
     }
 }
 
@@ -82,7 +82,8 @@ impl JsonSchema for Attributes {
         let mut properties = serde_json::Map::new();
         for key in ATTRIBUTES {
             let text = serde_json::json!({"type": "string"});
-            properties.insert(key.to_owned(), if key == "data" { any.clone().into() } else { text });
+            properties
+                .insert(key.to_owned(), if key == "data" { any.clone().into() } else { text });
         }
         schemars::json_schema!({
             "type": "object",

@@ -45,7 +45,7 @@ impl JsonSchema for Expression {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "description": "An expression in jq, with or without ${ }."})
+        json_schema!({"type": "string", "description": "A jq expression, with or without ${ }."})
     }
 }
 

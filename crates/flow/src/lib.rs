@@ -4,6 +4,7 @@
 //! [`Definition::parse`] is the one way in; [`schema`] gives the JSON Schema for editors. This
 //! crate does no I/O and runs nothing.
 
+mod declare;
 mod shape;
 
 mod access;
@@ -14,6 +15,7 @@ mod cron;
 mod data;
 mod definition;
 mod document;
+mod duration;
 mod event;
 mod expression;
 pub mod limits;
@@ -30,9 +32,7 @@ pub use access::{
     Authentication, AuthenticationUse, Basic, Bearer, Client, ClientAuthentication, Endpoint,
     Grant, GuardedEndpoint, OAuth2, OAuth2Endpoints, Resource,
 };
-pub use call::{
-    Answer, Call, FunctionCall, HttpCall, Method, OpenApiCall, Priority, WorkCall,
-};
+pub use call::{Answer, Call, FunctionCall, HttpCall, Method, OpenApiCall, Priority, WorkCall};
 pub use catch::{
     Arguments, AttemptLimit, Backoff, Catch, Emit, EmittedEvent, Fault, FaultFilter, FaultMatch,
     Jitter, Raise, Retry, RetryLimit,
@@ -41,6 +41,7 @@ pub use cron::Cron;
 pub use data::{Contract, ContractFormat, Export, Input, Output, Timeout};
 pub use definition::Definition;
 pub use document::{Components, Document, Head};
+pub use duration::{Duration, Length, Parts};
 pub use event::{Attributes, Correlation, Filter, ForEachEvent, Listen, Part, Strategy, Until};
 pub use expression::{Expression, Projection, Template, Text, Verbatim};
 pub use problem::{Code, Path, Pos, Problem, Severity, Step};
@@ -51,6 +52,4 @@ pub use task::{
     Case, Common, Do, Each, EmitTask, Flow, For, Fork, ForkTask, Kind, ListenTask, RaiseTask,
     RunTask, Set, Switch, Task, Tasks, Try, Wait,
 };
-pub use value::{
-    Dsl, Duration, Label, Length, Name, Named, Parts, Ref, Sequence, Variable, Version, Zone,
-};
+pub use value::{Dsl, Label, Name, Named, Ref, Sequence, Variable, Version, Zone};

@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use crate::{
     cron::Cron,
+    duration::Duration,
     event::Strategy,
     expression::Expression,
     limits,
     node::{Node, Value},
     problem::Code,
     shape::{Reader, SchemaName, Shape, choice, object},
-    value::{Duration, Name, Zone},
+    value::{Name, Zone},
 };
 
 object! {

@@ -1,9 +1,18 @@
 //! The JSON Schema of documents, for editors.
 
-use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value as Json;
 
-use crate::document::Document;
+use crate::{
+    call::{HttpCall, OpenApiCall, WorkCall},
+    catch::Arguments,
+    document::Document,
+    shape::{Object, Properties, SchemaName, Shape},
+    task::{
+        Common, Do, EmitTask, For, ForkTask, ListenTask, RaiseTask, RunTask, Set, Switch, Task,
+        Try, Wait,
+    },
+};
 
 /// Gives the JSON Schema of documents.
 ///
@@ -16,4 +25,55 @@ pub fn schema() -> Json {
         map.insert("title".to_owned(), "Lockstep workflow".into());
     }
     json
+}
+
+impl JsonSchema for Task {
+    fn schema_name() -> SchemaName {
+        "Task".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let kinds = [
+            task_schema::<Do>(generator),
+            task_schema::<EmitTask>(generator),
+            task_schema::<For>(generator),
+            task_schema::<ForkTask>(generator),
+            task_schema::<ListenTask>(generator),
+            task_schema::<RaiseTask>(generator),
+            task_schema::<RunTask>(generator),
+            task_schema::<Set>(generator),
+            task_schema::<Switch>(generator),
+            task_schema::<Try>(generator),
+            task_schema::<Wait>(generator),
+            call_schema::<HttpCall>("http", generator),
+            call_schema::<OpenApiCall>("openapi", generator),
+            call_schema::<WorkCall>("work", generator),
+            function_schema(generator),
+        ];
+        json_schema!({"description": "One step of a workflow.", "oneOf": kinds})
+    }
+}
+
+fn task_schema<T: Object>(generator: &mut SchemaGenerator) -> Schema {
+    let mut properties = Properties::default();
+    Common::properties(&mut properties, generator);
+    T::properties(&mut properties, generator);
+    properties.finish("")
+}
+
+fn call_schema<T: Shape + JsonSchema>(word: &str, generator: &mut SchemaGenerator) -> Schema {
+    let mut properties = Properties::default();
+    Common::properties(&mut properties, generator);
+    properties.constant("call", word);
+    properties.add::<T>(generator, "with", "What it is called with.", None);
+    properties.finish("")
+}
+
+fn function_schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut properties = Properties::default();
+    Common::properties(&mut properties, generator);
+    properties.other_than("call", &["http", "openapi", "work"]);
+    let doc = "What the function is given.";
+    properties.add::<Option<Arguments>>(generator, "with", doc, None);
+    properties.finish("")
 }

@@ -2,14 +2,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value as Json;
+use schemars::SchemaGenerator;
 
 use crate::{
     limits,
     node::{Entry, Node, Value},
-    problem::{Code, Path, Pos, Problem, Step},
+    problem::{Code, Path, Pos, Problem, Severity, Step},
 };
+
+pub(crate) use crate::declare::{Properties, choice, object};
 
 /// What can be read from a document.
 ///
@@ -50,6 +51,7 @@ pub(crate) trait Object: Sized {
 #[derive(Default)]
 pub(crate) struct Reader {
     pub(crate) problems: Vec<Problem>,
+    errors: usize,
     path: Path,
     tasks: usize,
 }
@@ -63,12 +65,23 @@ impl Reader {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        if self.problems.len() < limits::PROBLEMS_MAX {
+        let severity = code.severity();
+        // Warnings never take the place of errors.
+        let max = match severity {
+            Severity::Error => limits::PROBLEMS_MAX,
+            Severity::Warning => limits::PROBLEMS_MAX / 2,
+        };
+        self.errors += usize::from(severity == Severity::Error);
+        if self.problems.len() < max {
             let (message, hint) = (message.into(), hint.into());
             let path = self.path.to_string();
-            let severity = code.severity();
             self.problems.push(Problem { severity, code, at, path, message, hint });
         }
+    }
+
+    /// Gives the number of errors so far, those over the limit included.
+    pub(crate) fn errors(&self) -> usize {
+        self.errors
     }
 
     /// Notes that a value has the wrong type.
@@ -122,7 +135,7 @@ impl Reader {
     /// Checks the keys of a mapping.
     pub(crate) fn known(&mut self, node: &Node, keys: &[&str], unsupported: &[&str]) -> bool {
         let entries = node.map().unwrap_or_default();
-        let before = self.problems.len();
+        let before = self.errors;
         self.once(entries);
         for Entry { key, at, .. } in entries {
             if unsupported.contains(&key.as_str()) {
@@ -135,7 +148,7 @@ impl Reader {
                 self.at_key(key, |r| r.note(*at, Code::UnknownKey, message, hint));
             }
         }
-        self.problems.len() == before
+        self.errors == before
     }
 
     /// Notes keys that a mapping has twice.
@@ -197,168 +210,6 @@ pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
     quoted.join(", ")
 }
-
-/// A JSON Schema of a mapping in the making.
-#[derive(Default)]
-pub(crate) struct Properties {
-    properties: serde_json::Map<String, Json>,
-    required: Vec<Json>,
-}
-
-impl Properties {
-    /// Adds a key.
-    pub(crate) fn add<T: Shape + JsonSchema>(
-        &mut self,
-        generator: &mut SchemaGenerator,
-        key: &str,
-        doc: &str,
-        default: Option<Json>,
-    ) {
-        let mut schema = generator.subschema_for::<T>();
-        schema.insert("description".to_owned(), doc.trim().into());
-        match default {
-            Some(default) => {
-                schema.insert("default".to_owned(), default);
-            }
-            None if T::OPTIONAL => {}
-            None => self.required.push(key.into()),
-        }
-        self.properties.insert(key.to_owned(), schema.to_value());
-    }
-
-    /// Adds a key that must have one text.
-    pub(crate) fn constant(&mut self, key: &str, text: &str) {
-        self.properties.insert(key.to_owned(), serde_json::json!({"const": text}));
-        self.required.push(key.into());
-    }
-
-    /// Adds a key that must have a text other than these.
-    pub(crate) fn other_than(&mut self, key: &str, texts: &[&str]) {
-        let schema = serde_json::json!({"type": "string", "not": {"enum": texts}});
-        self.properties.insert(key.to_owned(), schema);
-        self.required.push(key.into());
-    }
-
-    /// Gives the whole schema.
-    pub(crate) fn finish(self, doc: &str) -> Schema {
-        let Self { properties, required } = self;
-        let mut schema = json_schema!({
-            "type": "object",
-            "description": doc.trim(),
-            "properties": properties,
-            "additionalProperties": false,
-        });
-        if !required.is_empty() {
-            schema.insert("required".to_owned(), required.into());
-        }
-        schema
-    }
-}
-
-/// Declares a mapping of the document once: its type, how it is read and written, its JSON Schema.
-///
-/// A field is `name: Type = "key"`, or `name: Type = "key" or default`. After the fields may stand
-/// `unsupported [keys]` for keys that are refused by name, and `check function` for what must hold
-/// between keys; the function gets the value, the node and the reader, and notes what is wrong.
-macro_rules! object {
-    (
-        $(#[doc = $doc:literal])*
-        $name:ident {
-            $($(#[doc = $fdoc:literal])* $field:ident: $ty:ty = $key:literal $(or $default:expr)?,)*
-        }
-        $(unsupported [$($unsupported:literal),*])?
-        $(check $check:expr)?
-    ) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-        pub struct $name {
-            $(
-                $(#[doc = $fdoc])*
-                #[serde(rename = $key, skip_serializing_if = "crate::shape::Shape::is_absent")]
-                pub $field: $ty,
-            )*
-        }
-
-        impl crate::shape::Object for $name {
-            const KEYS: &[&str] = &[$($key),*];
-            const UNSUPPORTED: &[&str] = &[$($($unsupported),*)?];
-
-            fn fields(
-                node: &crate::node::Node,
-                reader: &mut crate::shape::Reader,
-            ) -> Option<Self> {
-                $(let $field = reader.field::<$ty>(node, $key, crate::shape::first([$($default)?]));)*
-                let object = Self { $($field: $field?,)* };
-                $({
-                    let check: fn(&Self, &crate::node::Node, &mut crate::shape::Reader) = $check;
-                    check(&object, node, reader);
-                })?
-                Some(object)
-            }
-
-            fn properties(
-                schema: &mut crate::shape::Properties,
-                generator: &mut schemars::SchemaGenerator,
-            ) {
-                $({
-                    let default: Option<$ty> = crate::shape::first([$($default)?]);
-                    let default = default.and_then(|value| serde_json::to_value(value).ok());
-                    schema.add::<$ty>(generator, $key, concat!($($fdoc),*), default);
-                })*
-            }
-        }
-
-        impl crate::shape::Shape for $name {
-            fn read(
-                node: &crate::node::Node,
-                reader: &mut crate::shape::Reader,
-            ) -> Option<Self> {
-                reader.object(node)
-            }
-        }
-
-        impl schemars::JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                let mut schema = crate::shape::Properties::default();
-                <Self as crate::shape::Object>::properties(&mut schema, generator);
-                schema.finish(concat!($($doc),*))
-            }
-        }
-    };
-}
-
-/// Declares a text that is one of a few.
-macro_rules! choice {
-    ($(#[doc = $doc:literal])* $name:ident {
-        $($(#[doc = $vdoc:literal])* $variant:ident = $text:literal,)*
-    } $(unsupported [$($unsupported:literal),*])?) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-        pub enum $name {
-            $($(#[doc = $vdoc])* #[serde(rename = $text)] $variant,)*
-        }
-
-        impl crate::shape::Shape for $name {
-            fn read(
-                node: &crate::node::Node,
-                reader: &mut crate::shape::Reader,
-            ) -> Option<Self> {
-                let unsupported: &[&str] = &[$($($unsupported),*)?];
-                let known = &[$($text),*];
-                match reader.word(node, known, unsupported)?.as_str() {
-                    $($text => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use {choice, object};
 
 /// Gives the one item of a list that has at most one.
 pub(crate) fn first<T, const N: usize>(items: [T; N]) -> Option<T> {

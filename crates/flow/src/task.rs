@@ -6,16 +6,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    call::{Call, HttpCall, OpenApiCall, WorkCall},
+    call::Call,
     catch::{Catch, Emit, Raise},
     data::{Export, Input, Output, Timeout},
+    duration::Duration,
     event::{ForEachEvent, Listen},
     expression::{Expression, Projection, Text, Verbatim},
     node::{Entry, Node},
     problem::Code,
     run::Run,
-    shape::{Object, Properties, Reader, SchemaName, Shape, listed, object, suggest},
-    value::{Duration, Name, Ref, Sequence, Variable},
+    shape::{Object, Reader, SchemaName, Shape, listed, object, suggest},
+    value::{Name, Ref, Sequence, Variable},
 };
 
 /// Tasks in their order.
@@ -71,25 +72,24 @@ pub enum Kind {
     /// Does tasks at the same time.
     Fork(ForkTask),
     /// Waits for events.
-    Listen(ListenTask),
+    Listen(Box<ListenTask>),
     /// Raises an error.
     Raise(RaiseTask),
     /// Runs a script, a shell command or another workflow.
-    Run(RunTask),
+    Run(Box<RunTask>),
     /// Sets data.
     Set(Set),
     /// Goes where a condition says.
     Switch(Switch),
     /// Does tasks, and catches their errors.
-    Try(Try),
+    Try(Box<Try>),
     /// Waits for a time.
     Wait(Wait),
 }
 
 /// The keys that say what a task does; `for` comes before the `do` that it has, too.
-const KINDS: [&str; 12] = [
-    "call", "emit", "for", "fork", "listen", "raise", "run", "set", "switch", "try", "wait", "do",
-];
+const KINDS: [&str; 12] =
+    ["call", "emit", "for", "fork", "listen", "raise", "run", "set", "switch", "try", "wait", "do"];
 
 impl Shape for Task {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -100,14 +100,12 @@ impl Shape for Task {
             return None;
         }
         let word = kind_of(node, entries, reader)?;
-        let before = reader.problems.len();
+        let before = reader.errors();
         let keys: Vec<&str> = Common::KEYS.iter().chain(keys_of(word)).copied().collect();
         reader.known(node, &keys, &[]);
         let common = Common::fields(node, reader);
         let kind = read_kind(word, node, reader);
-        let errors = reader.problems.iter().skip(before);
-        let failed = errors.into_iter().any(|p| p.severity == crate::problem::Severity::Error);
-        if failed { None } else { Some(Self { common: common?, kind: kind? }) }
+        if reader.errors() > before { None } else { Some(Self { common: common?, kind: kind? }) }
     }
 }
 
@@ -167,12 +165,12 @@ fn read_kind(word: &str, node: &Node, reader: &mut Reader) -> Option<Kind> {
         "emit" => EmitTask::fields(node, reader).map(Kind::Emit),
         "for" => For::fields(node, reader).map(Kind::For),
         "fork" => ForkTask::fields(node, reader).map(Kind::Fork),
-        "listen" => ListenTask::fields(node, reader).map(Kind::Listen),
+        "listen" => ListenTask::fields(node, reader).map(Box::new).map(Kind::Listen),
         "raise" => RaiseTask::fields(node, reader).map(Kind::Raise),
-        "run" => RunTask::fields(node, reader).map(Kind::Run),
+        "run" => RunTask::fields(node, reader).map(Box::new).map(Kind::Run),
         "set" => Set::fields(node, reader).map(Kind::Set),
         "switch" => Switch::fields(node, reader).map(Kind::Switch),
-        "try" => Try::fields(node, reader).map(Kind::Try),
+        "try" => Try::fields(node, reader).map(Box::new).map(Kind::Try),
         _ => Wait::fields(node, reader).map(Kind::Wait),
     }
 }
@@ -360,55 +358,4 @@ object! {
         /// How long.
         wait: Duration = "wait",
     }
-}
-
-impl JsonSchema for Task {
-    fn schema_name() -> SchemaName {
-        "Task".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let kinds = [
-            task_schema::<Do>(generator),
-            task_schema::<EmitTask>(generator),
-            task_schema::<For>(generator),
-            task_schema::<ForkTask>(generator),
-            task_schema::<ListenTask>(generator),
-            task_schema::<RaiseTask>(generator),
-            task_schema::<RunTask>(generator),
-            task_schema::<Set>(generator),
-            task_schema::<Switch>(generator),
-            task_schema::<Try>(generator),
-            task_schema::<Wait>(generator),
-            call_schema::<HttpCall>("http", generator),
-            call_schema::<OpenApiCall>("openapi", generator),
-            call_schema::<WorkCall>("work", generator),
-            function_schema(generator),
-        ];
-        json_schema!({"description": "One step of a workflow.", "oneOf": kinds})
-    }
-}
-
-fn task_schema<T: Object>(generator: &mut SchemaGenerator) -> Schema {
-    let mut properties = Properties::default();
-    Common::properties(&mut properties, generator);
-    T::properties(&mut properties, generator);
-    properties.finish("")
-}
-
-fn call_schema<T: Shape + JsonSchema>(word: &str, generator: &mut SchemaGenerator) -> Schema {
-    let mut properties = Properties::default();
-    Common::properties(&mut properties, generator);
-    properties.constant("call", word);
-    properties.add::<T>(generator, "with", "What it is called with.", None);
-    properties.finish("")
-}
-
-fn function_schema(generator: &mut SchemaGenerator) -> Schema {
-    let mut properties = Properties::default();
-    Common::properties(&mut properties, generator);
-    properties.other_than("call", &["http", "openapi", "work"]);
-    let doc = "What the function is given.";
-    properties.add::<Option<crate::catch::Arguments>>(generator, "with", doc, None);
-    properties.finish("")
 }

@@ -75,8 +75,10 @@ fn pos(location: Location) -> Pos {
     Pos { line: number(location.line()), column: number(location.column()) }
 }
 
+/// Gives the message without the place, which is told apart from it.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -137,8 +139,7 @@ impl<'de> Visitor<'de> for Any {
         // 1.0 and 1 are the same number in JSON, so they are the same here.
         let exact = value.fract() == 0.0 && value.abs() < 9e15;
         #[expect(clippy::cast_possible_truncation, reason = "the line above saw to it")]
-        let number =
-            if exact { Some((value as i64).into()) } else { Number::from_f64(value) };
+        let number = if exact { Some((value as i64).into()) } else { Number::from_f64(value) };
         number.map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
     }
 

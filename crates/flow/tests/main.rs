@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod book;
 mod broken;
 mod canonical;
 mod cron;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attempt, backup, bench, completions, config, demo, export, health, import, load, man,
-    namespace, serve, spec, summary, token, unit, verify, worker,
+    namespace, serve, spec, summary, token, unit, verify, worker, workflow,
 };
 
 const EXIT_CODES: &str = "\
@@ -90,6 +90,9 @@ pub(crate) enum Noun {
     Attempt(attempt::Verb),
     /// Workers: run one, or look after them
     Worker(Box<worker::WorkerArgs>),
+    /// Workflow definitions
+    #[command(subcommand)]
+    Workflow(workflow::Verb),
     /// Count units by work spec and status
     Summary(summary::SummaryArgs),
     /// Set all work specs of a flow file
@@ -151,6 +154,7 @@ impl Noun {
             | Self::Bench(_)
             | Self::Config(_)
             | Self::Health(_)
+            | Self::Workflow(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Reference

@@ -202,60 +202,72 @@ fn reply(stream: &mut impl Write, status: u16, body: &Value) {
     let _gone = stream.write_all(text.as_bytes());
 }
 
+const ZERO: &str = "0001-01-01T00:00:00Z";
+const SPEC: &str = "/namespace/-/work_spec/jobs";
+
+/// Answers a GET as the ancestor does.
 fn answer(path: &str, patience: &AtomicUsize) -> (u16, Value) {
-    const ZERO: &str = "0001-01-01T00:00:00Z";
-    let spec = "/namespace/-/work_spec/jobs";
-    let unit = |number: usize| format!("{spec}/work_unit/u{number:03}");
-    if let Some(query) = path.strip_prefix(&format!("{spec}/work_unit?")) {
-        let after = query.split("previous=").nth(1).map(|hex| {
-            let bytes = hex.split('%').skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap());
-            String::from_utf8(bytes.collect()).unwrap()
-        });
-        let next = after.map_or(0, |name| name[1..].parse::<usize>().unwrap() + 1);
-        let numbers = (next..UNITS).take(200);
-        // In any order, as the ancestor does.
-        let units: Vec<_> =
-            numbers.map(|n| json!({"url": unit(n), "name": "\u{fffd}"})).rev().collect();
-        return (
+    if let Some(query) = path.strip_prefix(&format!("{SPEC}/work_unit?")) {
+        return (200, page(query));
+    }
+    match path.strip_prefix(&format!("{SPEC}/work_unit/")) {
+        Some(rest) if rest.contains("/attempt/") => (200, attempt(path)),
+        Some(name) => unit(path, name, patience),
+        None => record(path),
+    }
+}
+
+/// Answers with a page of units, in any order.
+fn page(query: &str) -> Value {
+    let after = query.split("previous=").nth(1).map(|hex| {
+        let bytes = hex.split('%').skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap());
+        String::from_utf8(bytes.collect()).unwrap()
+    });
+    let next = after.map_or(0, |name| name[1..].parse::<usize>().unwrap() + 1);
+    let url = |number: usize| format!("{SPEC}/work_unit/u{number:03}");
+    let units = (next..UNITS).take(200).map(|n| json!({"url": url(n), "name": "\u{fffd}"}));
+    let units: Vec<_> = units.rev().collect();
+    json!({"work_units": if units.is_empty() { Value::Null } else { json!(units) }})
+}
+
+fn attempt(path: &str) -> Value {
+    json!({
+        "url": path, "work_unit_url": "", "worker_url": "/namespace/-/worker/child",
+        "start_time": "2020-01-01T00:00:00Z", "status": "pending", "end_time": ZERO,
+        "expiration_time": "2020-01-01T00:15:00Z",
+    })
+}
+
+/// Answers with one unit, as long as there is patience left.
+fn unit(path: &str, name: &str, patience: &AtomicUsize) -> (u16, Value) {
+    let number: usize = name[1..].parse().unwrap();
+    let left = patience.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+    match (left, number) {
+        (Err(_), _) => (500, json!({"error": "error", "message": "out of order"})),
+        (_, 7) => (400, json!({"error": "ErrNoSuchWorkUnit", "message": "No such work unit"})),
+        (_, 8) => (
             200,
-            json!({"work_units": if units.is_empty() { Value::Null } else { json!(units) }}),
-        );
+            json!({
+                "url": path, "name": "u008", "status": "pending",
+                "meta": {"priority": 1.5, "not_before": ZERO}, "work_spec_url": SPEC,
+                "active_attempt_url": format!("{path}/attempt/child/2020-01-01T00:00:00Z"),
+                "attempts_url": "",
+            }),
+        ),
+        _ => (
+            200,
+            json!({
+                "url": path, "name": name, "data": {"n": number}, "status": "available",
+                "meta": {"priority": 0, "not_before": ZERO}, "work_spec_url": SPEC,
+                "attempts_url": "",
+            }),
+        ),
     }
-    if let Some(rest) = path.strip_prefix(&format!("{spec}/work_unit/")) {
-        if rest.contains("/attempt/") {
-            return (
-                200,
-                json!({
-                    "url": path, "work_unit_url": "", "worker_url": "/namespace/-/worker/child",
-                    "start_time": "2020-01-01T00:00:00Z", "status": "pending", "end_time": ZERO,
-                    "expiration_time": "2020-01-01T00:15:00Z",
-                }),
-            );
-        }
-        let number: usize = rest[1..].parse().unwrap();
-        let left = patience.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        return match (left, number) {
-            (Err(_), _) => (500, json!({"error": "error", "message": "out of order"})),
-            (_, 7) => (400, json!({"error": "ErrNoSuchWorkUnit", "message": "No such work unit"})),
-            (_, 8) => (
-                200,
-                json!({
-                    "url": path, "name": "u008", "status": "pending",
-                    "meta": {"priority": 1.5, "not_before": ZERO}, "work_spec_url": spec,
-                    "active_attempt_url": format!("{path}/attempt/child/2020-01-01T00:00:00Z"),
-                    "attempts_url": "",
-                }),
-            ),
-            _ => (
-                200,
-                json!({
-                    "url": path, "name": rest, "data": {"n": number}, "status": "available",
-                    "meta": {"priority": 0, "not_before": ZERO}, "work_spec_url": spec,
-                    "attempts_url": "",
-                }),
-            ),
-        };
-    }
+}
+
+/// Answers with a record other than a unit or attempt.
+fn record(path: &str) -> (u16, Value) {
+    let spec = SPEC;
     let found = match path {
         "/" => json!({
             "url": "", "summary_url": "/summary", "namespaces_url": "/namespace",

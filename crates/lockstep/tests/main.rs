@@ -24,3 +24,5 @@ mod support;
 mod token;
 #[cfg(test)]
 mod worker;
+#[cfg(test)]
+mod workflow;

@@ -3,13 +3,16 @@
 //! An attempt that is no longer its unit's active one may close its own record and nothing else:
 //! the unit's status, data, schedule and output are beyond its reach.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use model::{
     AttemptChange, AttemptRef, AttemptStatus, Change, ChangeAttempts, Data, Error, EventBody, Id,
     NewUnit, Reply, Result, SpecName, UnitName, UnitStatus, limits,
 };
-use store::{Key, TxExt as _};
+use store::{Key, Row as _, TxExt as _};
 
 use crate::{
     Work, add, chain, claim,
@@ -22,8 +25,8 @@ pub(crate) fn change_attempts(work: &mut Work<'_>, command: &ChangeAttempts) -> 
     if changes.len() > limits::BATCH_MAX {
         return Err(Error::too_large("changes in one call", changes.len(), limits::BATCH_MAX));
     }
-    let mut loaded = Loaded::default();
-    let attempts: Vec<_> = changes.iter().map(|change| change.attempt.clone()).collect();
+    let mut loaded = Loaded { asked: changes, ..Loaded::default() };
+    let attempts: Vec<_> = changes.iter().map(|change| &change.attempt).collect();
     loaded.load(work, &attempts)?;
     let mut outcomes = Vec::with_capacity(changes.len());
     for change in changes {
@@ -41,21 +44,22 @@ pub(crate) fn change_attempts(work: &mut Work<'_>, command: &ChangeAttempts) -> 
 
 /// The units and attempts of one command, read and written together.
 #[derive(Default)]
-struct Loaded {
-    units: HashMap<(SpecName, UnitName), UnitRow>,
+struct Loaded<'c> {
+    units: HashMap<(&'c SpecName, &'c UnitName), UnitRow>,
     attempts: HashMap<(Id, Id), AttemptRow>,
-    changed: Vec<(SpecName, UnitName, Id)>,
+    asked: &'c [AttemptChange],
+    changed: Vec<&'c AttemptRef>,
 }
 
-impl Loaded {
+impl<'c> Loaded<'c> {
     /// Reads attempts and their units in two strokes.
-    fn load(&mut self, work: &mut Work<'_>, attempts: &[AttemptRef]) -> Result<()> {
-        let mut names: Vec<(SpecName, UnitName)> = Vec::with_capacity(attempts.len());
+    fn load(&mut self, work: &mut Work<'_>, attempts: &[&'c AttemptRef]) -> Result<()> {
+        let mut names = Vec::with_capacity(attempts.len());
         let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             if let Some(spec) = work.find_spec(&attempt.spec)? {
                 keys.push(UnitRow::key(work.live, spec.id, &attempt.unit));
-                names.push((attempt.spec.clone(), attempt.unit.clone()));
+                names.push((&attempt.spec, &attempt.unit));
             }
         }
         let rows: Vec<Option<UnitRow>> = work.tx.get_all(&keys)?;
@@ -63,7 +67,7 @@ impl Loaded {
         self.units.extend(found);
         let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            if let Some(unit) = self.units.get(&(attempt.spec.clone(), attempt.unit.clone())) {
+            if let Some(unit) = self.units.get(&(&attempt.spec, &attempt.unit)) {
                 keys.push(AttemptRow::key(work.live, unit.id, attempt.id));
             }
         }
@@ -74,32 +78,28 @@ impl Loaded {
 
     /// Reads again what chaining has changed.
     fn reload(&mut self, work: &mut Work<'_>, spec: &SpecName, units: &[NewUnit]) -> Result<()> {
-        let mut attempts = Vec::new();
-        for NewUnit { name, .. } in units {
-            if let Some(unit) = self.units.get(&(spec.clone(), name.clone())) {
-                let of_unit = self.attempts.keys().filter(|(of, _)| *of == unit.id);
-                attempts.extend(of_unit.map(|(_, id)| AttemptRef {
-                    spec: spec.clone(),
-                    unit: name.clone(),
-                    id: *id,
-                }));
-            }
+        let names: HashSet<&UnitName> = units.iter().map(|unit| &unit.name).collect();
+        if !names.iter().any(|name| self.units.contains_key(&(spec, *name))) {
+            return Ok(());
         }
-        self.load(work, &attempts)
+        let attempts = self.asked.iter().map(|change| &change.attempt);
+        let again = attempts.filter(|of| of.spec == *spec && names.contains(&of.unit));
+        let again: Vec<_> = again.collect();
+        self.load(work, &again)
     }
 
     /// Writes what has changed, in order.
     fn save(&mut self, work: &mut Work<'_>) -> Result<()> {
         let mut units = Vec::with_capacity(self.changed.len());
         let mut attempts = Vec::with_capacity(self.changed.len());
-        for (spec, unit, id) in self.changed.drain(..) {
+        for AttemptRef { spec, unit, id } in self.changed.drain(..) {
             if let Some(unit) = self.units.get(&(spec, unit)) {
-                attempts.extend(self.attempts.get(&(unit.id, id)).cloned());
-                units.push(unit.clone());
+                attempts.extend(self.attempts.get(&(unit.id, *id)).map(AttemptRow::to_doc));
+                units.push(unit.to_doc());
             }
         }
-        work.tx.put_all(&attempts)?;
-        work.tx.put_all(&units)
+        work.tx.save(AttemptRow::TABLE, attempts)?;
+        work.tx.save(UnitRow::TABLE, units)
     }
 }
 
@@ -111,11 +111,14 @@ struct Case<'a> {
     data: Option<Data>,
 }
 
-fn change_attempt(work: &mut Work<'_>, loaded: &mut Loaded, change: &AttemptChange) -> Result<()> {
+fn change_attempt<'c>(
+    work: &mut Work<'_>,
+    loaded: &mut Loaded<'c>,
+    change: &'c AttemptChange,
+) -> Result<()> {
     let AttemptRef { spec, unit, id } = &change.attempt;
-    let name = (spec.clone(), unit.clone());
     let spec = work.find_spec(spec)?.ok_or(Error::Gone)?;
-    let unit = loaded.units.get_mut(&name).ok_or(Error::Gone)?;
+    let unit = loaded.units.get_mut(&(&change.attempt.spec, unit)).ok_or(Error::Gone)?;
     let Some(attempt) = loaded.attempts.get_mut(&(unit.id, *id)) else {
         // Ids only grow, so an older one was given to an attempt on an earlier unit of this name.
         let earlier = work.was_given(*id) && *id < unit.id;
@@ -135,7 +138,7 @@ fn change_attempt(work: &mut Work<'_>, loaded: &mut Loaded, change: &AttemptChan
     let spec = case.spec;
     work.put_spec(spec.clone());
     // A refusal may have closed the attempt's own record, so it is saved all the same.
-    loaded.changed.push((name.0, name.1, *id));
+    loaded.changed.push(&change.attempt);
     if let Some(output) = outcome? {
         // The output may name units that are loaded here, so both sides must see the same rows.
         loaded.save(work)?;

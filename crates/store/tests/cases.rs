@@ -312,3 +312,26 @@ fn a_value_that_does_not_fit_its_column_is_refused() {
         assert!(matches!(scan(too_long), Err(Error::Internal(_))));
     });
 }
+
+#[test]
+fn one_transaction_may_take_everything_bit_by_bit() {
+    on_every_store(|store| {
+        let docs: Vec<Doc> = (0..1_000).map(|n| ready(format!("{n:04}"), 1.0)).collect();
+        save(&*store, docs);
+        let take = |limit: u32| {
+            move |tx: &mut dyn Tx| {
+                let mut taken = Vec::new();
+                loop {
+                    let mut docs = tx.scan(&UNIT, UNIT_READY, &Range::prefix([int(1)]), limit)?;
+                    taken.push(docs.len());
+                    if docs.is_empty() || taken.len() > 9 {
+                        return Ok(taken);
+                    }
+                    docs.iter_mut().for_each(|doc| doc.columns[2] = Value::Null);
+                    tx.save(&UNIT, docs)?;
+                }
+            }
+        };
+        assert_eq!(write(&*store, take(300)).unwrap(), [300, 300, 300, 100, 0]);
+    });
+}

@@ -8,5 +8,6 @@
 )]
 
 mod cache;
+mod nodes;
 mod stores;
 mod waiting;

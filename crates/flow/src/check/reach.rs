@@ -43,8 +43,8 @@ pub(super) fn check(list: &Node, reader: &mut Reader) {
 fn leads(item: &Item<'_>, names: &[&str], next: &mut Vec<usize>, reader: &mut Reader) -> bool {
     let task = &item.entry.value;
     let mut sound = true;
-    let mut follow = |then: Option<&Node>, next: &mut Vec<usize>, reader: &mut Reader| {
-        match then.map(text) {
+    let mut follow =
+        |then: Option<&Node>, next: &mut Vec<usize>, reader: &mut Reader| match then.map(text) {
             None | Some(None | Some("continue")) => next.push(item.index + 1),
             Some(Some("exit" | "end")) => {}
             Some(Some(name)) => match names.iter().position(|known| *known == name) {
@@ -57,8 +57,7 @@ fn leads(item: &Item<'_>, names: &[&str], next: &mut Vec<usize>, reader: &mut Re
                     reader.at_key("then", |r| r.note(at, Code::UnknownTarget, message, hint));
                 }
             },
-        }
-    };
+        };
     let mut decided = task.get("raise").is_some();
     if let Some(Value::List(cases)) = task.get("switch").map(|cases| &cases.value) {
         for (index, case) in cases.iter().enumerate() {

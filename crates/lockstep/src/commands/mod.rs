@@ -18,6 +18,7 @@ pub(crate) mod unit;
 mod unit_add;
 pub(crate) mod verify;
 pub(crate) mod worker;
+pub(crate) mod workflow;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Noun::Completions(args) => args.run()?,
         Noun::Man(args) => args.run()?,
         Noun::Reference => reference::run()?,
+        Noun::Workflow(verb) => return verb.run(out),
         noun => {
             let config = Config::load(global.config.as_deref(), flags)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -116,6 +118,7 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Bench(_)
         | Noun::Completions(_)
         | Noun::Man(_)
+        | Noun::Workflow(_)
         | Noun::Reference => Ok(()),
     }
 }

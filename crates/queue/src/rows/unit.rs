@@ -44,8 +44,9 @@ impl UnitRow {
 struct UnitBody {
     #[n(0)]
     status: u8,
+    /// Left out where the `since` column has it.
     #[n(1)]
-    created: i64,
+    created: Option<i64>,
     #[n(2)]
     priority: Option<f64>,
     #[n(3)]
@@ -92,7 +93,7 @@ impl Row for UnitRow {
         let due = self.meta.not_before.filter(|_| self.status == UnitStatus::Delayed);
         let body = UnitBody {
             status: code(self.status),
-            created: self.created.0,
+            created: Some(self.created.0).filter(|_| since == Value::Null),
             priority: Some(self.meta.priority).filter(|priority| *priority != 0.0),
             not_before: self.meta.not_before.map(|time| time.0),
             data: (!self.data.is_empty()).then(|| self.data.as_cbor().to_vec().into()),
@@ -124,7 +125,7 @@ impl Row for UnitRow {
             data: body.data.map_or_else(Data::default, |data| Data::from_stored(&data)),
             active: body.active,
             attempts: body.attempts.unwrap_or(0),
-            created: Time(body.created),
+            created: Time(body.created.map_or_else(|| value(&doc.columns, 4)?.as_int(), Ok)?),
         })
     }
 }

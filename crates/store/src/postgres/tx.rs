@@ -78,8 +78,9 @@ impl KnownTx<'_> {
             Walked::UpTo(reached, count) => {
                 let limit = limit.saturating_sub(count).max(AHEAD);
                 let mut wanted = wanted(layout, index, range, &stretch, limit)?;
-                if count > 0 {
-                    go_on(layout, order, range, &mut wanted, &reached, count)?;
+                // Known rows may all have left the stretch, so it is the place that tells.
+                if reached.0.as_ref() != Some(&wanted.start) {
+                    go_on(layout, order, range, &mut wanted, &reached);
                 }
                 self.missing.stretch(wanted);
                 Err(self.short())
@@ -165,15 +166,9 @@ fn wanted(
     })
 }
 
-/// Starts where what is known ends, if that is just behind an entry; else it starts over.
-fn go_on(
-    layout: &Layout,
-    order: &Order,
-    range: &Range,
-    wanted: &mut Wanted,
-    reached: &End,
-    count: u32,
-) -> Result<()> {
+/// Starts where what is known ends, if that is just behind an entry; else it starts over, with so
+/// many rows that it comes further.
+fn go_on(layout: &Layout, order: &Order, range: &Range, wanted: &mut Wanted, reached: &End) {
     let entry = reached.0.as_deref().and_then(|end| end.strip_suffix(&[0]));
     match entry.map(|entry| layout.values_of_entry(order, entry)) {
         Some(Ok(mut values)) => {
@@ -181,9 +176,8 @@ fn go_on(
             wanted.start = reached.0.clone().unwrap_or_default();
         }
         // The end of another stretch is no entry.
-        Some(Err(_)) | None => wanted.limit = wanted.limit.saturating_add(count),
+        Some(Err(_)) | None => wanted.limit = PAGE_MAX,
     }
-    Ok(())
 }
 
 impl Tx for KnownTx<'_> {

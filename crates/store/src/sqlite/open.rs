@@ -10,8 +10,8 @@ use super::SqliteOptions;
 use super::disk::each;
 use super::failure::explained;
 use crate::Kept;
-use crate::index::Indexes;
 use crate::entries::Entries;
+use crate::index::Indexes;
 use crate::layout::Layout;
 
 /// Older libraries can damage a database while a write-ahead log is reset.

@@ -37,12 +37,16 @@ impl Bench<'_> {
         let (servers, addresses) = self.nodes(1, &[])?;
         let address = *addresses.first().ok_or_else(|| anyhow::anyhow!("no node"))?;
         let spans = self.runtime.block_on(async {
-            let mut queues: Vec<(u64, Worker, Vec<u64>)> = Vec::new();
-            for (number, (spec, part)) in SPECS.into_iter().enumerate() {
+            let mut places = Vec::new();
+            for (spec, part) in SPECS {
                 let place = Place::make(address, spec, Order::Ordered).await?;
                 place.fill(self.plan.units / part).await?;
-                let worker = place.worker(number, 1).await?;
-                queues.push((self.plan.units / part, worker, Vec::new()));
+                places.push((self.plan.units / part, place));
+            }
+            // Only now, for a server closes a connection that is idle for as long as that takes.
+            let mut queues: Vec<(u64, Worker, Vec<u64>)> = Vec::new();
+            for (number, (units, place)) in places.iter().enumerate() {
+                queues.push((*units, place.worker(number, 1).await?, Vec::new()));
             }
             for round in 0..=self.plan.samples.div_ceil(ROUND) {
                 for (_, worker, spans) in &mut queues {

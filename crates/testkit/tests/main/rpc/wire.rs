@@ -65,8 +65,7 @@ fn uuids_have_a_tag(jobs: &Jobs) {
     assert!(exchange(jobs, short).1.is_err());
 }
 
-/// 100. Lists, tuples, maps with byte-string keys, a UUID, and bytes apart from text, in one
-/// request.
+/// 100. Lists, tuples, maps with byte-string keys, a UUID, and bytes apart from text.
 fn a_whole_request_byte_by_byte(jobs: &Jobs) {
     jobs.set_spec("spec", []);
     let payload =
