@@ -64,8 +64,8 @@ impl Checked {
             let before = self.engine.read(key.clone(), 0).await;
             let found = self.cached.read(key.clone(), 0).await;
             let after = self.engine.read(key.clone(), 0).await;
-            // Where others write at the same time, the three may differ, and absence has no revision
-            // that would tell.
+            // Where others write at the same time, the three may differ, and absence has no
+            // revision that would tell.
             let is_quiet = ended == self.started.load(Ordering::SeqCst);
             if before == after && is_quiet {
                 let (found, fresh) = (answer(&found), answer(&after));
