@@ -243,8 +243,11 @@ fn a_connection_that_is_cut_off_loses_nothing_and_doubles_nothing() {
                     let text = "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity
                         WHERE application_name = 'lockstep writer'";
                     cut += client.query(text, &[]).await.unwrap().len();
-                    // Sleeps because a connection has to be made anew before it can be cut off.
-                    tokio::time::sleep(Duration::from_millis(15)).await;
+                    // It must come back and get something done before it is cut off again.
+                    let next = done.load(Ordering::Acquire) + 20;
+                    while done.load(Ordering::Acquire) < next && !is_over.load(Ordering::Acquire) {
+                        client.query("SELECT 1", &[]).await.unwrap();
+                    }
                 }
                 cut
             })

@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn paths_of_one_machine_are_found() {
-        let text = "see /work/main\nsrc/work/unit.rs\n\"/tmp/x\"\n/workers/\n";
+        let text = "see /home/me/x\nsrc/home/unit.rs\n\"/tmp/x\"\n/homes/\n";
         expect(super::check, &[("docs/a.md", text)], &["docs/a.md:1", "docs/a.md:3"]);
     }
 }

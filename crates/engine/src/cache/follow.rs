@@ -5,10 +5,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use model::{Answer, Error, Query, Result};
+use tokio::time::Instant;
 
 use super::Cached;
 

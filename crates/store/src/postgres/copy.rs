@@ -8,7 +8,7 @@ use super::address::Address;
 use super::failure::{Failure, Outcome};
 use super::link::Link;
 use super::part::Bytes;
-use super::texts::{self, Shape};
+use super::texts::{Shape, Text};
 use super::wire::{self, Array};
 use super::{LAYOUTS, Postgres, migrate, runtime};
 use crate::layout::{Layout, layout};
@@ -72,8 +72,7 @@ struct Rows {
 
 impl Snapshot for Rows {
     fn count(&mut self, table: &'static Table) -> Result<u64> {
-        let text = format!("SELECT count(*) FROM {}", table.name);
-        let rows = self.runtime.block_on(self.link.query(&text, &[]));
+        let rows = self.runtime.block_on(self.link.query(Text::Count(table.id), &[]));
         let rows = rows.map_err(Failure::into_error)?;
         let count = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
         let count = count.map_err(|error| Failure::from(error).into_error())?;
@@ -106,13 +105,13 @@ impl Snapshot for Rows {
 async fn page(link: &Link, layout: &Layout, after: Option<&Key>) -> Outcome<Vec<Doc>> {
     let above = after.map_or(0, Vec::len);
     let shape = Shape { prefix: 0, above, upto: false, lock: false };
-    let text = texts::scan(layout, PRIMARY, layout.order(PRIMARY)?, shape);
+    let text = Text::Scan { table: layout.table.id, index: PRIMARY, shape };
     let mut values: Vec<_> = after.into_iter().flatten().map(wire::parameter).collect();
     values.push(Box::new(PAGE));
     let parameters: Vec<&(dyn ToSql + Sync)> =
         values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
     let mut docs = Vec::new();
-    for row in link.query(&text, &parameters).await? {
+    for row in link.query(text, &parameters).await? {
         let (key, row) = wire::encoded(layout, &row)?;
         docs.push(layout.doc(&key, &row)?);
     }
@@ -140,7 +139,7 @@ impl Fill for Filling {
         let rows: Vec<_> = rows.iter().map(|(key, row)| (key, row)).collect();
         let arrays = wire::rows(layout, &rows)?;
         let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
-        let put = self.runtime.block_on(self.link.execute(&texts::put(layout), &parameters));
+        let put = self.runtime.block_on(self.link.execute(Text::Put(table.id), &parameters));
         match put.map_err(Failure::into_error)? {
             count if count == rows.len() as u64 => Ok(()),
             _ => Err(Error::bad_input("a row is there twice")),

@@ -11,7 +11,7 @@ use super::link::Link;
 use super::missing::{Missing, Wanted};
 use super::part::{Bytes, is_global};
 use super::spans::End;
-use super::texts::{self, Shape};
+use super::texts::{Shape, Text, global_orders};
 use super::wire;
 use crate::layout::Layout;
 use crate::ordered::damaged;
@@ -43,11 +43,11 @@ pub(crate) async fn fetch(
         let arrays = wire::keys(layout, keys.iter().map(Vec::as_slice))?;
         let parameters: Vec<_> = arrays.iter().map(wire::Array::parameter).collect();
         let lock = writes && layout.is_head();
-        let found = link.query(&texts::load(layout, lock), &parameters).await?;
+        let found = link.query(Text::Load { table: *table, lock }, &parameters).await?;
         found.iter().map(|row| wire::encoded(layout, row)).collect::<Outcome<Rows>>()
     });
     let stretches = missing.stretches.iter().map(|wanted| scan(link, layouts, wanted, writes));
-    let firsts = async { if missing.firsts { firsts(link, layouts).await } else { Ok(vec![]) } };
+    let firsts = async { if missing.firsts { firsts(link).await } else { Ok(vec![]) } };
     let all = try_join(try_join_all(rows), try_join_all(stretches));
     let ((rows, stretches), firsts) = try_join(all, firsts).await?;
 
@@ -81,21 +81,20 @@ pub(crate) async fn fetch(
 
 async fn scan(link: &Link, layouts: &[Layout], wanted: &Wanted, writes: bool) -> Outcome<Rows> {
     let layout = layouts.get(wanted.table).ok_or_else(damaged)?;
-    let order = layout.order(wanted.index)?;
     let shape = Shape {
         prefix: wanted.prefix.len(),
         above: wanted.above.len(),
         upto: wanted.upto.is_some(),
         lock: writes && layout.is_head(),
     };
-    let text = texts::scan(layout, wanted.index, order, shape);
+    let text = Text::Scan { table: wanted.table, index: wanted.index, shape };
     let values = wanted.prefix.iter().chain(&wanted.above).chain(&wanted.upto);
     let values: Vec<_> = values.map(wire::parameter).collect();
     let limit = i64::from(wanted.limit);
     let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(values.len() + 1);
     parameters.extend(values.iter().map(|value| &**value as &(dyn ToSql + Sync)));
     parameters.push(&limit);
-    let found = link.query(&text, &parameters).await?;
+    let found = link.query(text, &parameters).await?;
     found.iter().map(|row| wire::encoded(layout, row)).collect()
 }
 
@@ -129,23 +128,11 @@ fn take_in(known: &mut Known, layouts: &[Layout], wanted: Wanted, found: Rows) -
 }
 
 /// Fetches the first field of every order that goes through all namespaces, all with one statement.
-async fn firsts(link: &Link, layouts: &[Layout]) -> Outcome<Vec<(usize, usize, Option<Bytes>)>> {
-    let (mut orders, mut texts) = (Vec::new(), Vec::new());
-    for layout in layouts.iter().filter(|layout| !layout.is_head()) {
-        for index in 0..layout.orders().len() {
-            let order = layout.order(index)?;
-            if let Some(field) = order.fields.first()
-                && is_global(layout, index)?
-            {
-                orders.push((layout, index, *field));
-                texts.push(format!("({})", texts::first(layout, index, *field)));
-            }
-        }
-    }
-    let rows = link.query(&format!("SELECT {}", texts.join(", ")), &[]).await?;
+async fn firsts(link: &Link) -> Outcome<Vec<(usize, usize, Option<Bytes>)>> {
+    let rows = link.query(Text::Firsts, &[]).await?;
     let row = rows.first().ok_or_else(damaged)?;
     let first = |(place, (layout, index, field)): (usize, (&Layout, usize, usize))| {
         Ok((layout.table.id, index, wire::field(layout, field, row, place)?))
     };
-    orders.into_iter().enumerate().map(first).collect()
+    global_orders()?.into_iter().enumerate().map(first).collect()
 }

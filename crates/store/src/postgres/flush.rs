@@ -10,7 +10,7 @@ use super::failure::{Failure, Outcome};
 use super::known::Difference;
 use super::link::Link;
 use super::part::Bytes;
-use super::texts;
+use super::texts::Text;
 use super::wire::{self, Array};
 use crate::layout::Layout;
 use crate::ordered::damaged;
@@ -22,12 +22,12 @@ const ASKS_MAX: u32 = 10;
 const ASK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Gives the texts that a writer needs in any case.
-pub(crate) fn texts(layouts: &[Layout]) -> Vec<String> {
-    let of_table = |layout| {
-        let load = texts::load(layout, layout.is_head());
-        [load, texts::put(layout), texts::delete(layout)]
+pub(crate) fn texts(layouts: &[Layout]) -> Vec<Text> {
+    let of_table = |layout: &Layout| {
+        let (table, lock) = (layout.table.id, layout.is_head());
+        [Text::Load { table, lock }, Text::Put(table), Text::Delete(table)]
     };
-    let plain = ["BEGIN", "COMMIT", super::link::TIME].map(str::to_owned);
+    let plain = ["BEGIN", "COMMIT", super::link::TIME].map(Text::from);
     plain.into_iter().chain(layouts.iter().flat_map(of_table)).collect()
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn flush(
     layouts: &[Layout],
     differences: &[Difference],
 ) -> Outcome<()> {
-    let mut statements: Vec<(String, Vec<Array>)> = Vec::new();
+    let mut statements: Vec<(Text, Vec<Array>)> = Vec::new();
     for of_table in differences.chunk_by(|one, other| one.table == other.table) {
         let layout = of_table.first().and_then(|difference| layouts.get(difference.table));
         let layout = layout.ok_or_else(damaged)?;
@@ -45,19 +45,19 @@ pub(crate) async fn flush(
         let gone: Vec<&[u8]> = gone.map(|difference| &*difference.key).collect();
         if !gone.is_empty() {
             let keys = wire::keys(layout, gone.into_iter())?;
-            statements.push((texts::delete(layout), keys));
+            statements.push((Text::Delete(layout.table.id), keys));
         }
         let here = of_table.iter().filter_map(|d| Some((&d.key, d.now.as_ref()?)));
         let here: Vec<(&Bytes, &Bytes)> = here.collect();
         if !here.is_empty() {
-            statements.push((texts::put(layout), wire::rows(layout, &here)?));
+            statements.push((Text::Put(layout.table.id), wire::rows(layout, &here)?));
         }
     }
-    statements.push(("COMMIT".to_owned(), Vec::new()));
+    statements.push((Text::Plain("COMMIT"), Vec::new()));
     let sent = statements.iter().map(|(text, arrays)| {
         async move {
             let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
-            link.execute(text, &parameters).await.map(drop)
+            link.execute(*text, &parameters).await.map(drop)
         }
         .boxed_local()
     });
@@ -109,7 +109,7 @@ async fn is_there(link: &Link, layouts: &[Layout], history: &[&Difference]) -> O
     link.query(locks, &[&ids]).await?;
     let keys = wire::keys(layout, history.iter().map(|one| &*one.key))?;
     let parameters: Vec<_> = keys.iter().map(Array::parameter).collect();
-    let rows = link.query(&texts::load(layout, false), &parameters).await?;
+    let rows = link.query(Text::Load { table: layout.table.id, lock: false }, &parameters).await?;
     let rows = rows.iter().map(|row| wire::encoded(layout, row)).collect::<Outcome<Vec<_>>>()?;
     link.run("COMMIT").await?;
     let is_same = |one: &&Difference| {

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 use model::Error;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::address::Address;
 use super::failure::{Failure, Outcome, causes};
+use super::texts::Text;
 
 /// The longest time that connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -36,7 +37,7 @@ const SETTINGS: &str = "
 /// A connection that is used by one thread.
 pub(crate) struct Link {
     client: Client,
-    statements: RefCell<HashMap<String, Statement>>,
+    statements: RefCell<HashMap<Text, Statement>>,
 }
 
 impl Link {
@@ -57,20 +58,20 @@ impl Link {
     /// Runs a statement that was prepared once, and gives its rows.
     pub(crate) async fn query(
         &self,
-        text: &str,
+        text: impl Into<Text>,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Outcome<Vec<Row>> {
-        let statement = self.prepared(text).await?;
+        let statement = self.prepared(text.into()).await?;
         answered(self.client.query(&statement, parameters)).await
     }
 
     /// Runs a statement that was prepared once, and gives the number of its rows.
     pub(crate) async fn execute(
         &self,
-        text: &str,
+        text: impl Into<Text>,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Outcome<u64> {
-        let statement = self.prepared(text).await?;
+        let statement = self.prepared(text.into()).await?;
         answered(self.client.execute(&statement, parameters)).await
     }
 
@@ -79,13 +80,13 @@ impl Link {
         answered(self.client.batch_execute(text)).await
     }
 
-    async fn prepared(&self, text: &str) -> Outcome<Statement> {
-        let known = self.statements.borrow().get(text).cloned();
+    async fn prepared(&self, text: Text) -> Outcome<Statement> {
+        let known = self.statements.borrow().get(&text).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let statement = answered(self.client.prepare(text)).await?;
-        self.statements.borrow_mut().insert(text.to_owned(), statement.clone());
+        let statement = answered(self.client.prepare(&text.words()?)).await?;
+        self.statements.borrow_mut().insert(text, statement.clone());
         Ok(statement)
     }
 
@@ -95,15 +96,12 @@ impl Link {
     }
 
     /// Prepares statements ahead, so that those that are sent together stay together.
-    pub(crate) async fn prepare(&self, texts: impl IntoIterator<Item = String>) -> Outcome<()> {
-        for text in texts {
-            self.prepared(&text).await?;
-        }
-        Ok(())
+    pub(crate) async fn prepare(&self, texts: impl IntoIterator<Item = Text>) -> Outcome<()> {
+        try_join_all(texts.into_iter().map(|text| self.prepared(text))).await.map(drop)
     }
 
     /// Begins a transaction and asks for the time, with one round trip.
-    pub(crate) async fn begin(&self, text: &str, time: &DatabaseTime) -> Outcome<()> {
+    pub(crate) async fn begin(&self, text: &'static str, time: &DatabaseTime) -> Outcome<()> {
         let sent = Instant::now();
         let (_, rows) = try_join(self.execute(text, &[]), self.query(TIME, &[])).await?;
         if let Some(micros) = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()? {

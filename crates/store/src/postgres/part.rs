@@ -15,8 +15,8 @@ use crate::ordered::{Stretch, damaged};
 /// Encoded keys, rows and entries.
 pub(crate) type Bytes = Arc<[u8]>;
 
-/// About what maps need for a row, apart from the row.
-const ROW_BYTES: usize = 200;
+/// About what maps and the entries of a row need, apart from the row.
+const ROW_BYTES: usize = 500;
 
 /// A part of the database, by table.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Part {
     ) -> Result<()> {
         let rows = self.tables.get_mut(layout.table.id).ok_or_else(damaged)?;
         let Entry::Vacant(place) = rows.rows.entry(Arc::clone(&key)) else { return Ok(()) };
-        self.bytes += ROW_BYTES + key.len() + stored.as_ref().map_or(0, |row| 2 * row.len());
+        self.bytes += bytes(&key, stored.as_ref());
         let now = stored.clone();
         place.insert(Row { now: now.clone(), stored: Some(stored), is_changed: false });
         follow(&mut rows.orders, layout, &key, None, now.as_deref())
@@ -110,7 +110,13 @@ impl Part {
         let was = old.as_ref().and_then(|row| row.now.as_deref());
         follow(&mut rows.orders, layout, key, was, new.as_deref())?;
         let stored = old.as_ref().and_then(|row| row.stored.clone());
-        self.bytes += ROW_BYTES + key.len() + new.as_ref().map_or(0, |row| row.len());
+        match &old {
+            None => self.bytes += bytes(key, new.as_ref()),
+            Some(old) => {
+                let (was, is) = (length(old.now.as_ref()), length(new.as_ref()));
+                self.bytes = (self.bytes + is).saturating_sub(was);
+            }
+        }
         rows.rows.insert(Arc::clone(key), Row { now: new, stored, is_changed: true });
         Ok(old)
     }
@@ -121,9 +127,16 @@ impl Part {
         let now = rows.rows.get(key).and_then(|row| row.now.clone());
         let was = old.as_ref().and_then(|row| row.now.as_deref());
         follow(&mut rows.orders, layout, key, now.as_deref(), was)?;
+        let is = length(now.as_ref());
         match old {
-            Some(old) => drop(rows.rows.insert(Arc::clone(key), old)),
-            None => drop(rows.rows.remove(key)),
+            Some(old) => {
+                self.bytes = (self.bytes + length(old.now.as_ref())).saturating_sub(is);
+                rows.rows.insert(Arc::clone(key), old);
+            }
+            None => {
+                self.bytes = self.bytes.saturating_sub(bytes(key, now.as_ref()));
+                rows.rows.remove(key);
+            }
         }
         Ok(())
     }
@@ -183,6 +196,7 @@ impl Part {
         orders.iter_mut().for_each(|walk| walk.spans.clear());
         let gone: Vec<_> = rows.extract_if(|_, row| !keep(row)).collect();
         for (key, row) in gone {
+            self.bytes = self.bytes.saturating_sub(bytes(&key, row.now.as_ref()));
             follow(orders, layout, &key, row.now.as_deref(), None)?;
         }
         Ok(())
@@ -192,6 +206,15 @@ impl Part {
         let rows = self.tables.get(layout.table.id);
         rows.and_then(|rows| rows.orders.get(place(layout, index))).ok_or_else(damaged)
     }
+}
+
+/// Tells about how much memory a row takes.
+fn bytes(key: &Bytes, row: Option<&Bytes>) -> usize {
+    ROW_BYTES + key.len() + length(row)
+}
+
+fn length(row: Option<&Bytes>) -> usize {
+    row.map_or(0, |row| row.len())
 }
 
 fn place(layout: &Layout, index: usize) -> usize {

@@ -13,6 +13,7 @@ use super::fetch::fetch;
 use super::known::Known;
 use super::link::{DatabaseTime, Link, TIME};
 use super::missing::Missing;
+use super::texts::Text;
 use super::tx::attempt;
 use crate::Job;
 use crate::inbox::Inbox;
@@ -70,7 +71,7 @@ impl Reader {
             Some(link) if !link.is_closed() => link,
             place => {
                 let new = Link::connect(address, "reader").await?;
-                new.prepare([BEGIN, "COMMIT", TIME].map(str::to_owned)).await?;
+                new.prepare([BEGIN, "COMMIT", TIME].map(Text::from)).await?;
                 place.insert(new)
             }
         };

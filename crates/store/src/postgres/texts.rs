@@ -1,11 +1,76 @@
 //! The texts of the statements, made from the tables. Rows come and go as arrays, so that one
 //! statement does for any number of them.
 
+use model::Result;
+
+use super::LAYOUTS;
+use super::part::is_global;
 use crate::layout::{Layout, Order};
+use crate::ordered::damaged;
 use crate::{Column, Kind};
 
-/// Gives the text that finds rows by their keys; with `lock` it locks them, in key order.
-pub(crate) fn load(layout: &Layout, lock: bool) -> String {
+/// Names a statement, so that its words are only made where it is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Text {
+    /// These words.
+    Plain(&'static str),
+    /// Finds rows of a table by their keys; with `lock` it locks them, in key order.
+    Load { table: usize, lock: bool },
+    /// Inserts rows of a table, or replaces those with the same keys.
+    Put(usize),
+    /// Deletes rows of a table by their keys.
+    Delete(usize),
+    /// Counts the rows of a table.
+    Count(usize),
+    /// Finds rows in a stretch of an order.
+    Scan { table: usize, index: usize, shape: Shape },
+    /// Finds the first field of every order that goes through all namespaces.
+    Firsts,
+}
+
+impl From<&'static str> for Text {
+    fn from(words: &'static str) -> Self {
+        Self::Plain(words)
+    }
+}
+
+impl Text {
+    /// Gives the words.
+    pub(crate) fn words(self) -> Result<String> {
+        let layout = |table: usize| LAYOUTS.get(table).ok_or_else(damaged);
+        Ok(match self {
+            Self::Plain(words) => words.to_owned(),
+            Self::Load { table, lock } => load(layout(table)?, lock),
+            Self::Put(table) => put(layout(table)?),
+            Self::Delete(table) => delete(layout(table)?),
+            Self::Count(table) => format!("SELECT count(*) FROM {}", layout(table)?.table.name),
+            Self::Scan { table, index, shape } => {
+                let layout = layout(table)?;
+                scan(layout, index, layout.order(index)?, shape)
+            }
+            Self::Firsts => {
+                let first = |(layout, index, field)| format!("({})", first(layout, index, field));
+                let all: Vec<String> = global_orders()?.into_iter().map(first).collect();
+                format!("SELECT {}", all.join(", "))
+            }
+        })
+    }
+}
+
+/// Gives the orders that go through all namespaces, each with its first field.
+pub(crate) fn global_orders() -> Result<Vec<(&'static Layout, usize, usize)>> {
+    let mut orders = Vec::new();
+    for layout in LAYOUTS.iter().filter(|layout| !layout.is_head()) {
+        for (index, order) in layout.orders().iter().enumerate() {
+            if let (Some(field), true) = (order.fields.first(), is_global(layout, index)?) {
+                orders.push((layout, index, *field));
+            }
+        }
+    }
+    Ok(orders)
+}
+
+fn load(layout: &Layout, lock: bool) -> String {
     let table = layout.table.name;
     let keys = layout.table.key;
     let text = format!(
@@ -21,8 +86,7 @@ pub(crate) fn load(layout: &Layout, lock: bool) -> String {
     text
 }
 
-/// Gives the text that inserts rows, or replaces those with the same keys.
-pub(crate) fn put(layout: &Layout) -> String {
+fn put(layout: &Layout) -> String {
     let (keys, columns) = (layout.table.key, layout.table.columns);
     let body = Column { name: "body", kind: Kind::Bytes };
     let sets = columns.iter().chain([&body]);
@@ -37,8 +101,7 @@ pub(crate) fn put(layout: &Layout) -> String {
     )
 }
 
-/// Gives the text that deletes rows by their keys.
-pub(crate) fn delete(layout: &Layout) -> String {
+fn delete(layout: &Layout) -> String {
     let keys = layout.table.key;
     format!(
         "DELETE FROM {} t USING {} WHERE {}",
@@ -58,8 +121,7 @@ pub(crate) struct Shape {
     pub(crate) lock: bool,
 }
 
-/// Gives the text that finds rows in a stretch of an order.
-pub(crate) fn scan(layout: &Layout, index: usize, order: &Order, shape: Shape) -> String {
+fn scan(layout: &Layout, index: usize, order: &Order, shape: Shape) -> String {
     let fields = order.fields.iter().filter_map(|field| layout.column(*field));
     let names: Vec<&str> = fields.map(|column| column.name).collect();
     let mut conditions: Vec<String> = Vec::new();
@@ -91,8 +153,7 @@ pub(crate) fn scan(layout: &Layout, index: usize, order: &Order, shape: Shape) -
     format!("SELECT {columns} FROM {table}{filter} ORDER BY {order} LIMIT {}{lock}", next())
 }
 
-/// Gives the text that finds the smallest first field of an order.
-pub(crate) fn first(layout: &Layout, index: usize, field: usize) -> String {
+fn first(layout: &Layout, index: usize, field: usize) -> String {
     let name = layout.column(field).map_or("", |column| column.name);
     let conditions: Vec<String> = present(layout, index).collect();
     let filter = match conditions.is_empty() {

@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod cost;
 #[cfg(test)]
+mod covered;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod rpc;

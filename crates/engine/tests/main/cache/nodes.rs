@@ -139,7 +139,7 @@ async fn nodes_hear_of_each_other() {
 }
 
 /// The loop itself hears of others, by itself and at once when it is woken.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_follower_needs_no_reader() {
     let (one, two) = two_nodes();
     let (here, there) = (Client(&*one), Client(&*two));
@@ -151,6 +151,7 @@ async fn the_follower_needs_no_reader() {
     }
     here.add_data("a", 2).await;
     two.hint().notify_one();
+    // The clock of this test only moves when all others wait, and then to whoever is next.
     let start = tokio::time::Instant::now();
     while value(&there.unit("a").await.unwrap()) != 2 {
         // Sleeps because the follower pauses between two looks, and spinning would starve it.
@@ -177,7 +178,7 @@ async fn a_long_history_is_caught_up_with() {
 
 /// A node that cannot hear of others gives nothing out from memory after a while, and says so
 /// rather than something old.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_not_confirmed_for_long_is_not_given_out() {
     let options = CacheOptions {
         follow_every: Duration::from_millis(1),
@@ -193,7 +194,7 @@ async fn what_was_not_confirmed_for_long_is_not_given_out() {
     let error = Error::Unavailable("the database is away".to_owned());
     node.slow.fail(Some(error.clone()));
     while node.here().unit("a").await.is_ok() {
-        // Sleeps because time must pass until what is kept counts as old.
+        // Sleeps because time must pass until what is kept counts as old; this clock is not real.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(node.here().unit("a").await, Err(error));

@@ -58,18 +58,6 @@ fn play(fixture: Fixture, case: &str, script: fn(&World)) {
 /// Every numbered line of the list has a case, and every file is part of the suite.
 #[test]
 fn the_list_is_covered() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main/conformance");
-    let mut sources = String::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(
-            stem == "mod" || include_str!("mod.rs").contains(&format!("mod {stem};")),
-            "{stem}"
-        );
-        sources.push_str(&std::fs::read_to_string(path).unwrap());
-    }
     let lines = (1..=60).chain(71..=91).chain(142..=146);
-    let covered = |line: &u32| sources.contains(&format!("\n/// {line}. "));
-    assert_eq!(lines.filter(|line| !covered(line)).collect::<Vec<u32>>(), [0; 0]);
+    crate::covered::check("conformance", include_str!("mod.rs"), lines);
 }

@@ -57,18 +57,5 @@ fn play(fixture: Fixture, strings: Strings, script: fn(&Jobs)) {
 /// Every numbered line of the list has a case, and every file is part of the suite.
 #[test]
 fn the_list_is_covered() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/main/rpc");
-    let mut sources = String::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(
-            stem == "mod" || include_str!("mod.rs").contains(&format!("mod {stem};")),
-            "{stem}"
-        );
-        sources.push_str(&std::fs::read_to_string(path).unwrap());
-    }
-    let covered = |line: &u32| sources.contains(&format!("\n/// {line}. "));
-    let missing = (96..=141).filter(|line| !covered(line)).collect::<Vec<u32>>();
-    assert_eq!(missing, [0; 0]);
+    crate::covered::check("rpc", include_str!("mod.rs"), 96..=141);
 }
