@@ -22,6 +22,7 @@ use crate::{
     read::{Ask, ask},
     request,
     waiters::{Waiter, Waiters},
+    workflow,
     write::{WriteJob, WriteOutcome},
 };
 
@@ -204,6 +205,9 @@ impl Engine {
 
     async fn write_and_wait(&self, write: Write) -> Result<Committed> {
         check(&write)?;
+        if let Some(outcome) = workflow::intercept(&self.shared, &write).await {
+            return outcome;
+        }
         let deadline = self.shared.clock.now().plus(write.wait.min(limits::WAIT_MAX));
         let waits = !write.wait.is_zero();
         let write = Arc::new(write);

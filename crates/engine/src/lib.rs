@@ -11,6 +11,7 @@ mod read;
 mod request;
 mod verify;
 mod waiters;
+mod workflow;
 mod write;
 
 pub use cache::{CacheCounts, CacheOptions, Cached};

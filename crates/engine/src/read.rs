@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::{
     admin,
     engine::{Shared, stopped},
-    node,
+    node, workflow,
 };
 
 /// A question to the store.
@@ -74,6 +74,8 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
     let read = match query {
         Query::Tokens | Query::TokenByHash(_) => admin::answer(tx, query),
         Query::Nodes => node::answer(tx),
+        Query::Definitions(namespace, query) => workflow::definition_answer(tx, namespace, query),
+        Query::Instances(namespace, query) => workflow::instance_answer(tx, namespace, query),
         Query::Namespaces(_)
         | Query::Namespace(_)
         | Query::Specs(..)

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     admin,
     engine::{Look, Shared, claims_of, merge, only_claims, stopped},
-    request,
+    request, workflow,
 };
 
 /// The outcome of a write, and what its claims can look forward to.
@@ -72,6 +72,8 @@ impl WriteJob {
             let reply = match command {
                 Command::Queue(command) => queue::apply(&mut work, command)?,
                 Command::Admin(command) => admin::apply(&mut work, command)?,
+                Command::Definition(command) => workflow::apply_definition(&mut work, command)?,
+                Command::Instance(command) => workflow::apply_instance(&mut work, command)?,
             };
             if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
                 (command, &reply)

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Command, Error, Namespace, Query, QueueCommand, Result};
+use crate::{
+    Command, Error, InstanceCommand, InstanceQuery, Namespace, Query, QueueCommand, Result,
+};
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +33,11 @@ pub enum Resource {
     Worker,
     /// Locks.
     Lock,
-    /// The history.
+    /// Workflow definitions.
+    Definition,
+    /// Instances of workflows.
+    Instance,
+    /// The history, and events for workflows.
     Event,
     /// Tokens.
     Token,
@@ -41,13 +47,15 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
         Self::Attempt,
         Self::Worker,
         Self::Lock,
+        Self::Definition,
+        Self::Instance,
         Self::Event,
         Self::Token,
         Self::Server,
@@ -62,6 +70,8 @@ impl Resource {
             Self::Attempt => "attempt",
             Self::Worker => "worker",
             Self::Lock => "lock",
+            Self::Definition => "definition",
+            Self::Instance => "instance",
             Self::Event => "event",
             Self::Token => "token",
             Self::Server => "server",
@@ -105,6 +115,9 @@ impl Access {
                 | QueueCommand::SetParent { .. } => Resource::Worker,
                 QueueCommand::ChangeLocks(_) | QueueCommand::DropLocks { .. } => Resource::Lock,
             },
+            Command::Definition(_) => Resource::Definition,
+            Command::Instance(InstanceCommand::Send(_)) => Resource::Event,
+            Command::Instance(_) => Resource::Instance,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
             }
@@ -123,6 +136,11 @@ impl Access {
             Query::Attempt(..) | Query::Attempts(..) => Resource::Attempt,
             Query::Worker(..) | Query::Workers(..) => Resource::Worker,
             Query::Locks(..) => Resource::Lock,
+            Query::Definitions(..) => Resource::Definition,
+            Query::Instances(_, InstanceQuery::Events(_) | InstanceQuery::Match(_)) => {
+                Resource::Event
+            }
+            Query::Instances(..) => Resource::Instance,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Since(_) => Resource::Event,
             Query::Nodes => Resource::Server,
@@ -149,7 +167,7 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, event, token, server or *"
+                 spec, unit, attempt, worker, lock, definition, instance, event, token, server or *"
             ))
         };
         if text == "*" {

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, ChangeLocks, Data, Error, Id, LockPath, SpecMeta, SpecName, SpecRef, Time,
-    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
+    Attempt, AttemptRef, ChangeLocks, Data, DefinitionCommand, Error, Id, InstanceCommand,
+    LockPath, Published, Received, SpecMeta, SpecName, SpecRef, Time, TokenInfo, UnitFilter,
+    UnitMeta, UnitName, UnitRef, WorkerName,
 };
 
 /// A change, as plain data.
@@ -18,6 +19,10 @@ pub enum Command {
     Queue(QueueCommand),
     /// Work on the server's own records.
     Admin(AdminCommand),
+    /// Work on workflow definitions.
+    Definition(DefinitionCommand),
+    /// Work on instances of workflows, and events for them.
+    Instance(InstanceCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -304,6 +309,10 @@ pub enum Reply {
     Locked(Vec<bool>),
     /// The outcome of each change, in the order asked.
     Changed(Vec<Result<(), Error>>),
+    /// What became of a definition.
+    Definition(Published),
+    /// What became of each event, in the order sent.
+    Received(Vec<Received>),
     /// What a query-wide change did.
     Swept {
         /// How many units were changed or deleted.
@@ -311,6 +320,18 @@ pub enum Reply {
         /// The last unit looked at, where more may follow: ask again from there.
         next: Option<UnitName>,
     },
+}
+
+impl From<DefinitionCommand> for Command {
+    fn from(command: DefinitionCommand) -> Self {
+        Self::Definition(command)
+    }
+}
+
+impl From<InstanceCommand> for Command {
+    fn from(command: InstanceCommand) -> Self {
+        Self::Instance(command)
+    }
 }
 
 impl From<QueueCommand> for Command {

@@ -54,6 +54,12 @@ pub enum EventBody {
     LocksChanged,
     /// A token was made or revoked.
     TokenChanged(String),
+    /// Definitions were published, retracted, deleted or drafted.
+    DefinitionsChanged(Vec<String>),
+    /// Instances were started, went on or ended.
+    InstancesChanged(Vec<Id>),
+    /// Events came in or were sent, from the first to the last of these positions.
+    EventsReceived(u64, u64),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -74,6 +80,10 @@ pub enum RecordKey {
     Locks,
     /// A token.
     Token(String),
+    /// A workflow definition, with its triggers.
+    Definition(String),
+    /// An instance of a workflow.
+    Instance(Id),
 }
 
 impl EventBody {
@@ -103,6 +113,13 @@ impl EventBody {
             Self::WorkerChanged(worker) => touch(RecordKey::Worker(worker.clone())),
             Self::LocksChanged => touch(RecordKey::Locks),
             Self::TokenChanged(id) => touch(RecordKey::Token(id.clone())),
+            Self::DefinitionsChanged(names) => {
+                names.iter().for_each(|name| touch(RecordKey::Definition(name.clone())));
+            }
+            Self::InstancesChanged(ids) => {
+                ids.iter().for_each(|id| touch(RecordKey::Instance(*id)));
+            }
+            Self::EventsReceived(..) => {}
         }
     }
 }

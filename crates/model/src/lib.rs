@@ -7,8 +7,10 @@ mod access;
 mod backend;
 mod command;
 mod data;
+mod definition;
 mod error;
 mod event;
+mod instance;
 mod item;
 mod json;
 pub mod limits;
@@ -26,8 +28,16 @@ pub use command::{
     MakeAttempt, NewUnit, QueueCommand, Reply, SetUnits, UnitChange, UpdateWorker,
 };
 pub use data::{Bounds, Data, Datum, Dict};
+pub use definition::{
+    CatalogChange, Definition, DefinitionAnswer, DefinitionCommand, DefinitionQuery, Publish,
+    Published, Run, Running, Stage, Trigger, TriggerChanges, Version,
+};
 pub use error::{Error, ErrorCode, Result};
 pub use event::{Event, EventBody, RecordKey};
+pub use instance::{
+    CloudEvent, Explained, Instance, InstanceAnswer, InstanceCommand, InstanceControl,
+    InstanceFilter, InstanceQuery, InstanceStatus, JournalEntry, Received, Start, TriggerControl,
+};
 pub use item::output;
 pub use json::{data_from_json, data_to_json, datum_from_json};
 pub use lock::{ChangeLocks, LockChange, LockPath};

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, Event, LockPath, Namespace, NamespaceInfo, NodeInfo, Revision, Spec,
-    SpecName, SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker,
-    WorkerName,
+    Attempt, AttemptRef, DefinitionAnswer, DefinitionQuery, Event, InstanceAnswer, InstanceQuery,
+    LockPath, Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow,
+    Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -41,6 +41,10 @@ pub enum Query {
     OldestReady,
     /// The nodes of a shared store; none where there is only one. Answers [`Answer::Nodes`].
     Nodes,
+    /// About workflow definitions. Answers [`Answer::Definitions`].
+    Definitions(Namespace, DefinitionQuery),
+    /// About instances of workflows and events. Answers [`Answer::Instances`].
+    Instances(Namespace, InstanceQuery),
     /// All tokens. Answers [`Answer::Tokens`].
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
@@ -129,6 +133,10 @@ pub enum Answer {
     OldestReady(Vec<(Namespace, SpecName, Time)>),
     /// Nodes, in name order.
     Nodes(Vec<NodeInfo>),
+    /// About workflow definitions.
+    Definitions(DefinitionAnswer),
+    /// About instances of workflows and events.
+    Instances(InstanceAnswer),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
     /// Events.
@@ -148,7 +156,9 @@ impl Query {
             | Self::Attempts(namespace, _, _)
             | Self::Worker(namespace, _)
             | Self::Workers(namespace, _)
-            | Self::Locks(namespace, _) => Some(namespace),
+            | Self::Locks(namespace, _)
+            | Self::Definitions(namespace, _)
+            | Self::Instances(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
             Self::Namespaces(_)
             | Self::OldestReady

@@ -25,7 +25,7 @@ pub use choose::{Candidate, Ready, choose, ready_since};
 pub use claim::later;
 pub use due::{Due, next_due, run_due};
 pub use history::events;
-pub use query::{answer, revision};
+pub use query::{answer, live, revision};
 pub use rows::{decode, encode};
 pub use sweep::sweep;
 pub use verify::{Findings, Verifier, read};

@@ -47,6 +47,8 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         Query::Namespaces(_)
         | Query::OldestReady
         | Query::Nodes
+        | Query::Definitions(..)
+        | Query::Instances(..)
         | Query::Tokens
         | Query::TokenByHash(_)
         | Query::Since(_) => answer_all(tx, query)?,
@@ -84,6 +86,14 @@ fn answer_all(tx: &mut dyn Tx, query: &Query) -> Result<Answer> {
 pub fn revision(tx: &mut dyn Tx, name: &Namespace) -> Result<Revision> {
     let row: Option<NamespaceRow> = tx.get(vec![text(name.as_str())])?;
     Ok(row.map_or(0, |row| row.revision))
+}
+
+/// Gives the revision of a namespace, and the incarnation that keys everything in it.
+///
+/// # Errors
+/// [`Error::NoSuchNamespace`] if it does not exist.
+pub fn live(tx: &mut dyn Tx, name: &Namespace) -> Result<(Revision, Id)> {
+    namespace(tx, name).map(|(row, live)| (row.revision, live))
 }
 
 fn namespace(tx: &mut dyn Tx, name: &Namespace) -> Result<(NamespaceRow, Id)> {

@@ -8,6 +8,29 @@ use crate::{
     select::attempt_keys,
 };
 
+/// The tables whose rows go with their namespace, but for units and what is kept of the past.
+const WITHIN: [&Table; 19] = [
+    &tables::ATTEMPT,
+    &tables::SPEC,
+    &tables::SPEC_DATA,
+    &tables::WORKER,
+    &tables::LOCK,
+    &tables::DEFINITION,
+    &tables::VERSION,
+    &tables::DRAFT,
+    &tables::TRIGGER,
+    &tables::RUN,
+    &tables::EFFECT,
+    &tables::INSTANCE,
+    &tables::JOURNAL,
+    &tables::INBOX,
+    &tables::STEP,
+    &tables::WAIT,
+    &tables::EVENT,
+    &tables::FIRING,
+    &tables::TIMER,
+];
+
 /// Removes up to about `limit` rows; tells whether more is left.
 pub fn sweep(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<bool> {
     let forgotten = sweep_requests(tx, now, limit)?;
@@ -18,9 +41,7 @@ pub fn sweep(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<bool> {
         return Ok(true);
     }
     if whole {
-        let tables =
-            [&tables::ATTEMPT, &tables::SPEC, &tables::SPEC_DATA, &tables::WORKER, &tables::LOCK];
-        for table in tables {
+        for table in WITHIN {
             if remove_rows(tx, table, &[Value::id(rubble.namespace)], limit)? >= limit {
                 return Ok(true);
             }

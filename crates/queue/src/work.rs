@@ -61,7 +61,7 @@ impl<'t> Work<'t> {
     }
 
     /// Continues in the namespace of an incarnation; none if that one is destroyed.
-    pub(crate) fn of(tx: &'t mut dyn Tx, live: Id, now: Time) -> Result<Option<Self>> {
+    pub fn of(tx: &'t mut dyn Tx, live: Id, now: Time) -> Result<Option<Self>> {
         let range = Range::prefix([Value::id(live)]);
         let found: Vec<NamespaceRow> = tx.find(tables::NAMESPACE_LIVE, &range, 1)?;
         Ok(found.into_iter().next().map(|row| Self::over(tx, row, live, None, now, 0)))
@@ -89,13 +89,18 @@ impl<'t> Work<'t> {
         self.created.is_some()
     }
 
+    /// Gives the incarnation that keys everything in the namespace.
+    pub fn live(&self) -> Id {
+        self.live
+    }
+
     /// Gives the name of the namespace.
-    pub(crate) fn name(&self) -> &Namespace {
+    pub fn name(&self) -> &Namespace {
         &self.namespace.name
     }
 
     /// Takes the next incarnation id.
-    pub(crate) fn next_id(&mut self) -> Id {
+    pub fn next_id(&mut self) -> Id {
         self.namespace.last_id += 1;
         self.namespace.last_id
     }
@@ -106,7 +111,7 @@ impl<'t> Work<'t> {
     }
 
     /// Draws the next number of this write's seed (SplitMix64).
-    pub(crate) fn draw(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.seed;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

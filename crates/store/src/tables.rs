@@ -187,8 +187,195 @@ pub const LOCK_DUE: usize = 0;
 pub static NODE: Table =
     Table { id: 12, name: "node", key: &[text("name")], columns: &[int("lease")], indexes: &[] };
 
+/// Workflow definitions: the head rows. `id` is the incarnation that keys versions and triggers.
+pub static DEFINITION: Table = Table {
+    id: 13,
+    name: "definition",
+    key: &[int("namespace"), text("name")],
+    columns: &[int("id")],
+    indexes: &[on_disk("definition_id", &[0, 2])],
+};
+/// Index of [`DEFINITION`]: namespace, id.
+pub const DEFINITION_ID: usize = 0;
+
+/// The versions of definitions, which never change once they are written.
+pub static VERSION: Table = Table {
+    id: 14,
+    name: "version",
+    key: &[int("namespace"), int("definition"), text("version")],
+    columns: &[int("created")],
+    indexes: &[on_disk("version_created", &[0, 1, 3])],
+};
+/// Index of [`VERSION`]: namespace, definition, created.
+pub const VERSION_CREATED: usize = 0;
+
+/// Drafts of definitions, which nothing is started from.
+pub static DRAFT: Table = Table {
+    id: 15,
+    name: "draft",
+    key: &[int("namespace"), text("name")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// What starts a published definition, by the names that its author gave.
+///
+/// `match` is what an event is looked up by, `route` what no two published definitions may both have.
+pub static TRIGGER: Table = Table {
+    id: 16,
+    name: "start_trigger",
+    key: &[int("namespace"), int("definition"), text("name")],
+    columns: &[bytes("match_key"), bytes("route")],
+    indexes: &[on_disk("start_trigger_match", &[0, 3]), on_disk("start_trigger_route", &[0, 4])],
+};
+/// Index of [`TRIGGER`]: namespace, match_key.
+pub const TRIGGER_MATCH: usize = 0;
+/// Index of [`TRIGGER`]: namespace, route.
+pub const TRIGGER_ROUTE: usize = 1;
+
+/// The log of changes to definitions of the whole store, without gaps; `catalog` is always the same word.
+pub static CATALOG_CHANGE: Table = Table {
+    id: 17,
+    name: "catalog_change",
+    key: &[text("catalog"), int("epoch")],
+    columns: &[int("namespace"), text("name")],
+    indexes: &[],
+};
+
+/// Runs of the pipeline that publishes, retracts and deletes, with their stages.
+pub static RUN: Table = Table {
+    id: 18,
+    name: "pipeline_run",
+    key: &[int("namespace"), int("id")],
+    columns: &[int("definition")],
+    indexes: &[on_disk("pipeline_run_definition", &[0, 2, 1])],
+};
+/// Index of [`RUN`]: namespace, definition, id.
+pub const RUN_DEFINITION: usize = 0;
+
+/// What a published definition wants to be true elsewhere, beside what was seen to be true.
+pub static EFFECT: Table = Table {
+    id: 19,
+    name: "effect",
+    key: &[int("namespace"), int("definition"), text("name")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// Instances of workflows: their snapshots.
+pub static INSTANCE: Table = Table {
+    id: 20,
+    name: "instance",
+    key: &[int("namespace"), int("id")],
+    columns: &[int("definition"), int("state")],
+    indexes: &[on_disk("instance_definition", &[0, 2, 1]), on_disk("instance_state", &[0, 3, 1])],
+};
+/// Index of [`INSTANCE`]: namespace, definition, id.
+pub const INSTANCE_DEFINITION: usize = 0;
+/// Index of [`INSTANCE`]: namespace, state, id.
+pub const INSTANCE_STATE: usize = 1;
+
+/// The journals of instances.
+pub static JOURNAL: Table = Table {
+    id: 21,
+    name: "journal",
+    key: &[int("namespace"), int("instance"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// What instances have been told and have not yet acted on.
+pub static INBOX: Table = Table {
+    id: 22,
+    name: "inbox",
+    key: &[int("namespace"), int("instance"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// Units that are steps of instances, by the incarnation of the unit.
+pub static STEP: Table = Table {
+    id: 23,
+    name: "step",
+    key: &[int("namespace"), int("unit")],
+    columns: &[int("instance")],
+    indexes: &[on_disk("step_instance", &[0, 2, 1])],
+};
+/// Index of [`STEP`]: namespace, instance, unit.
+pub const STEP_INSTANCE: usize = 0;
+
+/// What instances wait for; `match_key` is what an event is looked up by.
+pub static WAIT: Table = Table {
+    id: 24,
+    name: "event_wait",
+    key: &[int("namespace"), int("instance"), text("name")],
+    columns: &[bytes("match_key")],
+    indexes: &[on_disk("event_wait_match", &[0, 3])],
+};
+/// Index of [`WAIT`]: namespace, match_key.
+pub const WAIT_MATCH: usize = 0;
+
+/// Events that came in or were sent, in their order; `identity` is the digest of source and id.
+pub static EVENT: Table = Table {
+    id: 25,
+    name: "event",
+    key: &[int("namespace"), int("seq")],
+    columns: &[bytes("identity"), bytes("match_key")],
+    indexes: &[on_disk("event_identity", &[0, 2]), on_disk("event_match", &[0, 3, 1])],
+};
+/// Index of [`EVENT`]: namespace, identity.
+pub const EVENT_IDENTITY: usize = 0;
+/// Index of [`EVENT`]: namespace, match_key, seq.
+pub const EVENT_MATCH: usize = 1;
+
+/// What each trigger has fired for, so that it fires once; `slot` is a time or the key of an event.
+pub static FIRING: Table = Table {
+    id: 26,
+    name: "firing",
+    key: &[int("namespace"), int("definition"), text("name"), bytes("slot")],
+    columns: &[int("instance")],
+    indexes: &[],
+};
+
+/// What falls due for workflows: `kind` says what, `owner` and `name` of whom, `due` when.
+pub static TIMER: Table = Table {
+    id: 27,
+    name: "timer",
+    key: &[int("namespace"), int("kind"), int("owner"), text("name")],
+    columns: &[int("due")],
+    indexes: &[in_memory("timer_due", &[4])],
+};
+/// Index of [`TIMER`]: due.
+pub const TIMER_DUE: usize = 0;
+
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 13] = [
-    &NAMESPACE, &SPEC, &SPEC_DATA, &UNIT, &ATTEMPT, &WORKER, &HISTORY, &REQUEST, &RUBBLE, &TOKEN,
-    &COUNTER, &LOCK, &NODE,
+pub static ALL: [&Table; 28] = [
+    &NAMESPACE,
+    &SPEC,
+    &SPEC_DATA,
+    &UNIT,
+    &ATTEMPT,
+    &WORKER,
+    &HISTORY,
+    &REQUEST,
+    &RUBBLE,
+    &TOKEN,
+    &COUNTER,
+    &LOCK,
+    &NODE,
+    &DEFINITION,
+    &VERSION,
+    &DRAFT,
+    &TRIGGER,
+    &CATALOG_CHANGE,
+    &RUN,
+    &EFFECT,
+    &INSTANCE,
+    &JOURNAL,
+    &INBOX,
+    &STEP,
+    &WAIT,
+    &EVENT,
+    &FIRING,
+    &TIMER,
 ];

@@ -130,6 +130,10 @@ fn question(namespace: &Namespace, record: RecordKey) -> Option<Query> {
             Some(Query::Unit(namespace, UnitRef { spec, name, id: None }))
         }
         RecordKey::Worker(name) => Some(Query::Worker(namespace, name)),
-        RecordKey::Namespace | RecordKey::Locks | RecordKey::Token(_) => None,
+        RecordKey::Namespace
+        | RecordKey::Locks
+        | RecordKey::Token(_)
+        | RecordKey::Definition(_)
+        | RecordKey::Instance(_) => None,
     }
 }

@@ -35,6 +35,8 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
         | Query::Workers(..)
         | Query::Locks(..)
         | Query::Summary(..)
+        | Query::Definitions(..)
+        | Query::Instances(..)
         | Query::OldestReady
         | Query::Nodes
         | Query::Tokens
@@ -52,9 +54,12 @@ pub(crate) fn key_of(namespace: &Namespace, record: RecordKey) -> Option<Query> 
             Some(Query::Unit(namespace, UnitRef { spec, name, id: None }))
         }
         RecordKey::Worker(name) => Some(Query::Worker(namespace, name)),
-        RecordKey::Namespace | RecordKey::SpecAll(_) | RecordKey::Locks | RecordKey::Token(_) => {
-            None
-        }
+        RecordKey::Namespace
+        | RecordKey::SpecAll(_)
+        | RecordKey::Locks
+        | RecordKey::Token(_)
+        | RecordKey::Definition(_)
+        | RecordKey::Instance(_) => None,
     }
 }
 

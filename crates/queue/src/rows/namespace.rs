@@ -171,6 +171,12 @@ enum StoredEvent<'b> {
     TokenChanged(#[b(0)] &'b str),
     #[n(15)]
     LocksChanged,
+    #[n(16)]
+    DefinitionsChanged(#[n(0)] Vec<String>),
+    #[n(17)]
+    InstancesChanged(#[n(0)] Vec<u64>),
+    #[n(18)]
+    EventsReceived(#[n(0)] u64, #[n(1)] u64),
 }
 
 /// Unit names as a list of byte strings.
@@ -232,6 +238,9 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::WorkerChanged(worker) => Self::WorkerChanged(worker.as_str()),
             EventBody::TokenChanged(id) => Self::TokenChanged(id),
             EventBody::LocksChanged => Self::LocksChanged,
+            EventBody::DefinitionsChanged(names) => Self::DefinitionsChanged(names.clone()),
+            EventBody::InstancesChanged(ids) => Self::InstancesChanged(ids.clone()),
+            EventBody::EventsReceived(first, last) => Self::EventsReceived(*first, *last),
         }
     }
 }
@@ -273,6 +282,9 @@ impl StoredEvent<'_> {
             Self::WorkerChanged(worker) => EventBody::WorkerChanged(WorkerName::new(worker)?),
             Self::TokenChanged(id) => EventBody::TokenChanged(id.to_owned()),
             Self::LocksChanged => EventBody::LocksChanged,
+            Self::DefinitionsChanged(names) => EventBody::DefinitionsChanged(names),
+            Self::InstancesChanged(ids) => EventBody::InstancesChanged(ids),
+            Self::EventsReceived(first, last) => EventBody::EventsReceived(first, last),
         })
     }
 }

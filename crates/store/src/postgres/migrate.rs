@@ -8,7 +8,10 @@ use super::link::Link;
 use crate::checksum::checksum;
 
 /// The migrations; each has its position, counted from 1, as its number. None may ever change.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_tables.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_tables.sql"),
+    include_str!("../../migrations/postgres/0002_workflows.sql"),
+];
 
 /// The oldest server with what we need.
 const VERSION_MIN: i32 = 150_000;

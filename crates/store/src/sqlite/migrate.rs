@@ -15,6 +15,7 @@ const APPLICATION_ID: i32 = 0x4c6b_5374;
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_tables.sql"),
     include_str!("../../migrations/sqlite/0002_locks.sql"),
+    include_str!("../../migrations/sqlite/0003_workflows.sql"),
 ];
 
 /// Brings the tables of a database to what this program expects, or says why that cannot be.

@@ -260,6 +260,9 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::UnitsReady(..)
         | EventBody::WorkerChanged(_)
         | EventBody::LocksChanged
+        | EventBody::DefinitionsChanged(_)
+        | EventBody::InstancesChanged(_)
+        | EventBody::EventsReceived(..)
         | EventBody::TokenChanged(_) => {}
     }
 }
