@@ -34,6 +34,9 @@ pub(crate) fn ensure() -> Result<Runner> {
     if cluster::find("postgres").is_err() {
         missing.push("postgresql");
     }
+    if !["dovecot", "/usr/sbin/dovecot"].into_iter().any(|name| answers(version_of(name))) {
+        missing.push("dovecot-imapd");
+    }
     if !missing.is_empty() {
         install(&missing)?;
     }

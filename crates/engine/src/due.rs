@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
+use flow::instance::FlowDue;
 use model::{Result, Time};
 use queue::Due;
 use store::{Job, Tx};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    engine::{Look, Shared, after_due, stopped},
+    engine::{Look, Shared, after_due, after_flow_due, stopped},
     node, pulse,
 };
 
@@ -32,7 +33,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) async fn run(shared: &Arc<Shared>) {
     let next_sweep = shared.clock.now();
     let first = if shared.store.is_shared() { next_sweep } else { Time::MAX };
-    let mut next = Next { sweep: next_sweep, pulse: first, renewal: first };
+    let mut next = Next { sweep: next_sweep, pulse: first, renewal: first, told: None };
     loop {
         let outcome = turn(shared, &mut next).await;
         let now = shared.clock.now();
@@ -61,11 +62,18 @@ struct Next {
     sweep: Time,
     pulse: Time,
     renewal: Time,
+    /// The epoch of the catalog that the others were told.
+    told: Option<u64>,
 }
 
 async fn turn(shared: &Arc<Shared>, next: &mut Next) -> Result<()> {
-    if next.renewal <= shared.clock.now() {
+    let applied = shared.applied_epoch();
+    let is_ahead = shared.myself.get().is_some() && applied > next.told;
+    if is_ahead || next.renewal <= shared.clock.now() {
+        let asked = Instant::now();
         submit(shared, Kind::Renew).await?;
+        shared.renewed(asked);
+        next.told = applied;
         next.renewal = shared.clock.now().plus(node::RENEW_EVERY);
     }
     let is_hinted = shared.is_hinted.swap(false, Ordering::AcqRel) && shared.waiters.any();
@@ -92,7 +100,7 @@ pub(crate) async fn leave(shared: &Arc<Shared>) -> Result<()> {
 
 /// Does one round of due work.
 pub(crate) async fn once(shared: &Arc<Shared>) -> Result<()> {
-    submit(shared, Kind::Due(Due::default())).await.map(drop)
+    submit(shared, Kind::Due(Due::default(), FlowDue::default())).await.map(drop)
 }
 
 async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
@@ -104,7 +112,7 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
 }
 
 enum Kind {
-    Due(Due),
+    Due(Due, FlowDue),
     Sweep,
     Renew,
     Leave,
@@ -124,7 +132,10 @@ impl Job for DueJob {
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
         let now = *self.now.get_or_insert_with(|| self.shared.clock.now());
         match &mut self.kind {
-            Kind::Due(due) => *due = queue::run_due(tx, now, ROUND)?,
+            Kind::Due(due, flow) => {
+                *due = queue::run_due(tx, now, ROUND)?;
+                *flow = flow::instance::run_due(tx, now, ROUND)?;
+            }
             Kind::Sweep => self.more = queue::sweep(tx, now, SWEEP)?,
             Kind::Renew => return node::renew(tx, &self.shared, now),
             Kind::Leave => return node::leave(tx, &self.shared, now),
@@ -136,8 +147,9 @@ impl Job for DueJob {
     fn done(self: Box<Self>, outcome: Result<()>) {
         if outcome.is_ok() {
             // Whoever sees that nothing is due any more must see what was done, too.
-            if let Kind::Due(due) = &self.kind {
+            if let Kind::Due(due, flow) = &self.kind {
                 after_due(&self.shared, due);
+                after_flow_due(&self.shared, flow);
                 // What other nodes wrote and was due is done, or this look tells of it.
                 self.shared.note_others(i64::MAX);
             }

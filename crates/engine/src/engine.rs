@@ -8,21 +8,23 @@ use std::{
     time::Duration,
 };
 
+use flow::{instance::FlowDue, run};
 use model::{
-    Backend, BoxFuture, Command, Committed, Error, Event, EventBody, Namespace, Query,
-    QueueCommand, Read, Reply, Result, Revision, Time, Write, limits,
+    Answer, Backend, BoxFuture, Command, Committed, DefinitionAnswer, DefinitionQuery, Error,
+    Event, EventBody, InstanceQuery, Namespace, Query, QueueCommand, Read, Reply, Result, Revision,
+    Time, Write, limits,
 };
-use queue::Due;
+use queue::{Due, Ready};
 use store::{Store, Tx};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    Clock, due,
-    node::{Applied, Myself},
+    Clock, due, expr,
+    node::{Applied, Lease, Myself},
     read::{Ask, ask},
     request,
     waiters::{Waiter, Waiters},
-    workflow,
+    workflow::{self, Extensions, Stages, driver, driver::Drivers},
     write::{WriteJob, WriteOutcome},
 };
 
@@ -46,6 +48,14 @@ pub(crate) struct Shared {
     noted: Mutex<u64>,
     looks: AtomicU64,
     seed: AtomicU64,
+    /// The pipeline that publishes.
+    pub(crate) stages: Stages,
+    /// Wakes whoever waits for other nodes, when one of them has told of a commit.
+    pub(crate) hinted: Notify,
+    /// The lease of this node, as it knows of it.
+    pub(crate) lease: Lease,
+    /// The epoch of the catalog up to which nothing older is given out by this node.
+    pub(crate) applied: AtomicU64,
     /// Whether another node has told of a commit since the last look.
     pub(crate) is_hinted: AtomicBool,
     /// Who else looks when another node has told of a commit.
@@ -54,7 +64,16 @@ pub(crate) struct Shared {
     pub(crate) myself: OnceLock<Myself>,
     /// Who hears of each commit before its caller does.
     listener: OnceLock<Listener>,
+    /// What this node has to take up for workflows.
+    pub(crate) drivers: Drivers,
+    /// Who computes expressions.
+    expressions: OnceLock<expr::Pool>,
+    /// Where secrets are.
+    secrets: OnceLock<SecretOf>,
 }
+
+/// Gives a secret by its name.
+pub type SecretOf = Box<dyn Fn(&str) -> Option<serde_json::Value> + Send + Sync>;
 
 /// Hears of a commit: where it was, its revision, and what it changed.
 pub(crate) type Listener = Box<dyn Fn(&Namespace, Revision, &[EventBody]) + Send + Sync>;
@@ -69,7 +88,9 @@ pub(crate) struct Look {
 impl Shared {
     /// Looks, in a transaction, when something falls due next.
     pub(crate) fn look(&self, tx: &mut dyn Tx) -> Result<Look> {
-        let next = queue::next_due(tx)?.map_or(i64::MAX, |time| time.0);
+        let queue = queue::next_due(tx)?.map_or(i64::MAX, |time| time.0);
+        let flow = flow::instance::next_due(tx)?.map_or(i64::MAX, |time| time.0);
+        let next = queue.min(flow);
         Ok(Look { order: self.looks.fetch_add(1, Ordering::AcqRel) + 1, next })
     }
 
@@ -94,6 +115,55 @@ impl Shared {
         }
     }
 
+    /// Does what follows a commit: whoever waits for it hears of it.
+    pub(crate) fn committed(
+        &self,
+        namespace: &Namespace,
+        (revision, events): (Revision, &[EventBody]),
+        ready: &[Ready],
+        look: Look,
+    ) {
+        self.tell(namespace, revision, events);
+        self.note(look);
+        self.waiters.wake(namespace, ready, &self.bell);
+        self.drivers.hear(namespace, events);
+    }
+
+    /// Gives those of these secrets that there are.
+    pub(crate) fn secrets_of(&self, names: &[String]) -> serde_json::Value {
+        let find = |name: &String| Some((name.clone(), self.secrets.get()?(name)?));
+        names.iter().filter_map(find).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Computes expressions, one answer each.
+    pub(crate) async fn evaluate(&self, asks: Vec<run::Ask>) -> Vec<run::Answer> {
+        if asks.is_empty() {
+            return Vec::new();
+        }
+        self.expressions.get_or_init(expr::Pool::default).evaluate(asks).await
+    }
+
+    /// Notes that nothing is given out any more that is older than an epoch of the catalog, so that
+    /// the other nodes can be told.
+    pub(crate) fn note_applied(&self, epoch: u64) {
+        if self.applied.fetch_max(epoch, Ordering::AcqRel) < epoch {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Gives the epoch of the catalog that this node has applied; none if it keeps nothing.
+    pub(crate) fn applied_epoch(&self) -> Option<u64> {
+        self.listener.get().map(|_| self.applied.load(Ordering::Acquire))
+    }
+
+    /// Notes that the lease of this node was renewed; if it was over, whoever keeps something
+    /// looks at once.
+    pub(crate) fn renewed(&self, asked: Instant) {
+        if self.lease.renewed(asked) {
+            self.on_hint.get().into_iter().for_each(|hint| hint.notify_one());
+        }
+    }
+
     /// Notes when something falls due next that was written by any node.
     pub(crate) fn note_others(&self, next: i64) {
         self.others_due.store(next, Ordering::Release);
@@ -106,7 +176,7 @@ impl Shared {
 
     /// Gives the seed of a write. What is drawn from it steps far and is mixed well, so neighbours
     /// share no stretch of it.
-    fn next_seed(&self) -> u64 {
+    pub(crate) fn next_seed(&self) -> u64 {
         self.seed.fetch_add(1, Ordering::Relaxed)
     }
 }
@@ -114,6 +184,22 @@ impl Shared {
 impl Engine {
     /// Puts an engine over a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Self::make(store, clock, Stages::default())
+    }
+
+    /// Puts an engine over a store, with stages added to the pipeline that publishes.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] if two stages have one name, or some wait for each other.
+    pub fn extended(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        extensions: Extensions,
+    ) -> Result<Arc<Self>> {
+        Ok(Self::make(store, clock, Stages::new(extensions)?))
+    }
+
+    fn make(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stages: Stages) -> Arc<Self> {
         let seed = AtomicU64::new(clock.now().0.unsigned_abs());
         let shared = Shared {
             store,
@@ -126,10 +212,17 @@ impl Engine {
             noted: Mutex::new(0),
             looks: AtomicU64::new(0),
             seed,
+            stages,
+            hinted: Notify::new(),
+            lease: Lease::new(),
+            applied: AtomicU64::new(0),
             is_hinted: AtomicBool::new(false),
             on_hint: OnceLock::new(),
             myself: OnceLock::new(),
             listener: OnceLock::new(),
+            drivers: Drivers::default(),
+            expressions: OnceLock::new(),
+            secrets: OnceLock::new(),
         };
         let shared = Arc::new(shared);
         let told = Arc::downgrade(&shared);
@@ -137,6 +230,7 @@ impl Engine {
             if let Some(shared) = told.upgrade() {
                 shared.is_hinted.store(true, Ordering::Release);
                 shared.bell.notify_one();
+                shared.hinted.notify_waiters();
                 shared.on_hint.get().into_iter().for_each(|hint| hint.notify_one());
             }
         }));
@@ -153,6 +247,7 @@ impl Engine {
     pub fn join(&self, name: String, applied: Applied) {
         if self.shared.store.is_shared() {
             let started = self.shared.clock.now();
+            self.shared.lease.join();
             // Who has joined stays under the first name.
             let _joined = self.shared.myself.set(Myself { name, started, applied });
         }
@@ -171,11 +266,44 @@ impl Engine {
         due::run(&self.shared).await;
     }
 
+    /// Drives instances of workflows on, for ever.
+    pub async fn run_workflows(self: Arc<Self>) {
+        driver::run(&self.shared).await;
+    }
+
+    /// Gives the namespaces in which steps come up that the server does itself; only the first
+    /// who asks gets them.
+    pub fn builtin_steps(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Namespace>> {
+        self.shared.drivers.steps()
+    }
+
+    /// Sets where the secrets are that definitions name.
+    pub fn take_secrets(&self, secrets: SecretOf) {
+        // Who has set it first has the say.
+        let _first = self.shared.secrets.set(secrets);
+    }
+
+    /// Sets who computes expressions, before anything is computed.
+    pub fn compute_with(&self, pool: expr::Pool) {
+        // Who has begun to compute goes on.
+        let _first = self.shared.expressions.set(pool);
+    }
+
     /// Sets who hears of each commit before its caller does; there can be only one.
     pub(crate) fn listen(&self, listener: Listener) {
         if self.shared.listener.set(listener).is_err() {
             tracing::error!("an engine has two caches over it, and tells only one of its commits");
         }
+    }
+
+    /// Notes that nothing is given out any more that is older than an epoch of the catalog.
+    pub(crate) fn note_applied(&self, epoch: u64) {
+        self.shared.note_applied(epoch);
+    }
+
+    /// Tells whether the lease of this node holds, and has held since a time.
+    pub(crate) fn lease_covers(&self, since: Instant) -> bool {
+        self.shared.lease.covers(since)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -312,6 +440,13 @@ impl Backend for Engine {
     fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
         Box::pin(async move {
             self.settle().await?;
+            if let Query::Definitions(_, DefinitionQuery::Pipeline) = &query {
+                let pipeline = DefinitionAnswer::Pipeline(self.shared.stages.pipeline());
+                return Ok(Read { as_of: 0, answer: Answer::Definitions(pipeline) });
+            }
+            if let Query::Instances(namespace, InstanceQuery::Match(event)) = &query {
+                return workflow::explain(&self.shared, namespace, event).await;
+            }
             ask(&self.shared, Ask::Query { query, at_least }).await?.into_read()
         })
     }
@@ -338,4 +473,14 @@ pub(crate) fn after_due(shared: &Shared, due: &Due) {
         shared.tell(namespace, closed.revision, &closed.events);
         shared.waiters.wake(namespace, &closed.ready, &shared.bell);
     }
+}
+
+/// Tells everybody what due work of workflows has done, and takes up what it found left.
+pub(crate) fn after_flow_due(shared: &Shared, due: &FlowDue) {
+    for (namespace, closed) in &due.closed {
+        shared.tell(namespace, closed.revision, &closed.events);
+        shared.waiters.wake(namespace, &closed.ready, &shared.bell);
+        shared.drivers.hear(namespace, &closed.events);
+    }
+    due.left.iter().for_each(|(namespace, left)| shared.drivers.push(namespace, *left));
 }

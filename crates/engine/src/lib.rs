@@ -5,6 +5,7 @@ mod cache;
 mod clock;
 mod due;
 mod engine;
+pub mod expr;
 mod node;
 mod pulse;
 mod read;
@@ -16,6 +17,7 @@ mod write;
 
 pub use cache::{CacheCounts, CacheOptions, Cached};
 pub use clock::{Clock, SystemClock, clock_of};
-pub use engine::Engine;
+pub use engine::{Engine, SecretOf};
 pub use node::Applied;
 pub use verify::verify;
+pub use workflow::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};

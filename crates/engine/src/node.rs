@@ -1,18 +1,28 @@
 //! The nodes of a shared store: each has a row with a lease, which it renews, and the positions of
 //! the histories that it has applied.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use minicbor::{Decode, Encode};
 use model::{Answer, Error, Namespace, NodeInfo, Read, Result, Revision, Time};
 use store::{Doc, PRIMARY, Range, Row, Table, Tx, TxExt as _, Value, tables};
+use tokio::time::Instant;
 
 use crate::engine::Shared;
 
 /// How long a node counts as alive after it was last heard of.
-const LEASE: Duration = Duration::from_secs(15);
-/// Time between two renewals: two may fail before others give a node up.
-pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(5);
+const LEASE: Duration = Duration::from_secs(3);
+/// How much of that a node counts on itself: the clocks of this machine and of the store may run
+/// a quarter differently fast.
+const OWN_LEASE: Duration = Duration::from_millis(2_400);
+/// Time between two renewals: one may fail before others give a node up.
+pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long the row of a node that was given up is kept for people to see.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// Nodes that are looked at.
@@ -28,6 +38,56 @@ pub(crate) struct Myself {
     pub(crate) applied: Applied,
 }
 
+/// What a node knows of its own lease. Past its end nothing is given out from memory, because
+/// others no longer wait until this node has heard of what they change.
+pub(crate) struct Lease {
+    start: Instant,
+    /// In nanoseconds since the start; none for as long as this node has not joined others.
+    until: AtomicU64,
+    /// When the lease began that was never over since.
+    since: AtomicU64,
+}
+
+const NOT_JOINED: u64 = u64::MAX;
+
+impl Lease {
+    pub(crate) fn new() -> Self {
+        let (until, since) = (AtomicU64::new(NOT_JOINED), AtomicU64::new(0));
+        Self { start: Instant::now(), until, since }
+    }
+
+    /// Joins the others: from now on there has to be a lease.
+    pub(crate) fn join(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    /// Takes note of a renewal that was asked for at a time and is durable by now. Tells whether
+    /// the lease was over in between: others may not have waited for this node then, so that it
+    /// has to look at what was committed before it gives anything out again.
+    pub(crate) fn renewed(&self, asked: Instant) -> bool {
+        let now = self.nanos(Instant::now());
+        let was_over = now >= self.until.load(Ordering::Acquire);
+        if was_over {
+            self.since.store(now, Ordering::Release);
+        }
+        self.until.store(self.nanos(asked + OWN_LEASE), Ordering::Release);
+        was_over
+    }
+
+    /// Tells whether what was looked at last at a time may be given out.
+    pub(crate) fn covers(&self, looked: Instant) -> bool {
+        let until = self.until.load(Ordering::Acquire);
+        until == NOT_JOINED
+            || (self.nanos(Instant::now()) < until
+                && self.nanos(looked) >= self.since.load(Ordering::Acquire))
+    }
+
+    fn nanos(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.start).as_nanos();
+        u64::try_from(since).unwrap_or(NOT_JOINED - 1)
+    }
+}
+
 /// Renews this node's lease, and forgets nodes that were given up long ago.
 pub(crate) fn renew(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<()> {
     let Some(myself) = shared.myself.get() else { return Ok(()) };
@@ -37,6 +97,8 @@ pub(crate) fn renew(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<
         started: myself.started,
         lease: now.plus(LEASE),
         applied: (myself.applied)(),
+        epoch: shared.applied_epoch(),
+        fingerprint: shared.stages.fingerprint(),
     };
     tx.put(&NodeRow(info))
 }
@@ -49,6 +111,28 @@ pub(crate) fn leave(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<
     let gone = rows.iter().filter(|NodeRow(node)| gone(node));
     let keys: Vec<_> = gone.map(|NodeRow(node)| key(&node.name)).collect();
     tx.remove(&tables::NODE, &keys)
+}
+
+/// Counts the other nodes that are alive and have not applied an epoch of the catalog, and tells
+/// for people how all of them stand.
+pub(crate) fn behind(tx: &mut dyn Tx, shared: &Shared, epoch: u64) -> Result<(usize, String)> {
+    let rows: Vec<NodeRow> = tx.find(PRIMARY, &Range::default(), NODES_MAX)?;
+    let now = shared.clock.now();
+    let own = shared.myself.get().map(|myself| myself.name.as_str());
+    let (mut late, mut seen) = (0, Vec::new());
+    for NodeRow(node) in rows.iter().filter(|NodeRow(node)| Some(node.name.as_str()) != own) {
+        let name = &node.name;
+        seen.push(match node.epoch {
+            _ if node.lease < now => format!("{name} is gone"),
+            None => format!("{name} keeps nothing"),
+            Some(at) => {
+                late += usize::from(at < epoch);
+                format!("{name} is at {at}")
+            }
+        });
+    }
+    let seen = if seen.is_empty() { "there is no other node".to_owned() } else { seen.join(", ") };
+    Ok((late, seen))
 }
 
 /// Lists the nodes, also those whose lease has run out lately.
@@ -73,6 +157,10 @@ struct NodeBody {
     started: i64,
     #[n(2)]
     applied: Vec<(String, u64)>,
+    #[n(3)]
+    epoch: Option<u64>,
+    #[n(4)]
+    fingerprint: Option<String>,
 }
 
 impl Row for NodeRow {
@@ -85,6 +173,8 @@ impl Row for NodeRow {
             version: node.version.clone(),
             started: node.started.0,
             applied: applied.map(|(name, at)| (name.as_str().to_owned(), *at)).collect(),
+            epoch: node.epoch,
+            fingerprint: Some(node.fingerprint.clone()),
         };
         Doc {
             key: key(&node.name),
@@ -103,6 +193,8 @@ impl Row for NodeRow {
             started: Time(body.started),
             lease: Time(doc.columns.first().ok_or_else(missing)?.as_int()?),
             applied: applied.collect::<Result<_>>()?,
+            epoch: body.epoch,
+            fingerprint: body.fingerprint.unwrap_or_default(),
         }))
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 
 /// A question to the store.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, into a job")]
 pub(crate) enum Ask {
     Query { query: Query, at_least: Revision },
     Events { namespace: Namespace, after: Revision, limit: u16 },
@@ -88,8 +89,12 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
         | Query::Workers(..)
         | Query::Locks(..)
         | Query::Summary(..)
-        | Query::OldestReady
-        | Query::Since(_) => queue::answer(tx, query),
+        | Query::OldestReady => queue::answer(tx, query),
+        Query::Since(_) => {
+            // Read on the same snapshot, so that whoever follows knows how far that brings it.
+            let as_of = flow::publish::epoch(tx)?;
+            queue::answer(tx, query).map(|read| Read { as_of, ..read })
+        }
     };
     let Some(namespace) = query.namespace().filter(|_| at_least > 0) else { return read };
     let as_of = match &read {

@@ -85,6 +85,7 @@ impl WriteJob {
         }
         // A namespace that is not there has no history under which an answer could be kept.
         let nowhere = work.is_new() && work.events.is_empty();
+        flow::instance::units_ended(&mut work)?;
         let closed = work.close()?;
         let committed = Committed { revision: closed.revision, replies, events: closed.events };
         if let Some((id, digest)) = digest
@@ -120,12 +121,11 @@ impl Job for WriteJob {
         };
         if !ran.outcome.recalled {
             let committed = &ran.outcome.committed;
-            self.shared.tell(&self.write.namespace, committed.revision, &committed.events);
-        }
-        ran.look.into_iter().for_each(|look| self.shared.note(look));
-        self.shared.waiters.wake(&self.write.namespace, &ran.ready, &self.shared.bell);
-        if !ran.outcome.recalled {
-            count(&ran.outcome.committed.events);
+            let changed = (committed.revision, committed.events.as_slice());
+            if let Some(look) = ran.look {
+                self.shared.committed(&self.write.namespace, changed, &ran.ready, look);
+            }
+            count(&committed.events);
         }
         if let Err(Ok(unheard)) = reply.send(Ok(ran.outcome)) {
             give_back(&self.shared, &self.write, unheard.committed.replies);

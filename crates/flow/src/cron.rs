@@ -1,5 +1,6 @@
 //! Cron expressions: five fields, checked to come true some day.
 
+use jiff::civil;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
@@ -63,6 +64,31 @@ impl Cron {
             && has(self.hours, hour)
             && has(self.minutes, minute)
             && if self.either_day { by_day || by_weekday } else { by_day && by_weekday }
+    }
+
+    /// Gives the text, its fields one space apart.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Says whether a date is one of its days.
+    pub(crate) fn has_day(&self, date: civil::Date) -> bool {
+        let has = |set: u64, value: i8| u32::try_from(value).is_ok_and(|v| set >> v & 1 == 1);
+        let weekday = date.weekday().to_sunday_zero_offset();
+        let (by_day, by_weekday) = (has(self.days, date.day()), has(self.weekdays, weekday));
+        has(self.months, date.month())
+            && if self.either_day { by_day || by_weekday } else { by_day && by_weekday }
+    }
+
+    /// Gives its times of the day, hour and minute, in order.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (i8, i8)> {
+        let bits = |set: u64| (0..60).filter(move |bit: &i8| set >> bit & 1 == 1);
+        bits(self.hours).flat_map(move |hour| bits(self.minutes).map(move |minute| (hour, minute)))
+    }
+
+    /// Says whether it is for every hour of its days.
+    pub(crate) fn is_hourly(&self) -> bool {
+        self.hours == (1 << 24) - 1
     }
 
     fn has_a_day(&self) -> bool {

@@ -91,7 +91,10 @@ macro_rules! choice {
         $($(#[doc = $vdoc:literal])* $variant:ident = $text:literal,)*
     } $(unsupported [$($unsupported:literal),*])?) => {
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize,
+            schemars::JsonSchema,
+        )]
         pub enum $name {
             $($(#[doc = $vdoc])* #[serde(rename = $text)] $variant,)*
         }

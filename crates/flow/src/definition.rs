@@ -67,18 +67,22 @@ impl Definition {
 
     /// Gives the SHA-256 of the canonical form in hexadecimal digits.
     pub fn content_hash(&self) -> String {
-        let digest = Sha256::digest(self.canonical().as_bytes());
-        digest.iter().fold(String::with_capacity(64), |mut hash, byte| {
-            // Writing to a string cannot fail.
-            let _written = write!(hash, "{byte:02x}");
-            hash
-        })
+        hex(&Sha256::digest(self.canonical().as_bytes()))
     }
 
     /// Finds where in the text a value of the document stands.
     pub fn locate(&self, path: &Path) -> Pos {
         self.node.locate(path)
     }
+}
+
+/// Writes bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _written = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Writes keys in the order of their bytes, whatever order the map keeps.

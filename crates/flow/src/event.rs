@@ -105,6 +105,8 @@ object! {
         with: Attributes = "with",
         /// Values that must be the same in all events.
         correlate: Option<BTreeMap<String, Correlation>> = "correlate",
+        /// Whether no other definition may be started by the same hook path.
+        exclusive: Option<bool> = "exclusive",
     }
 }
 

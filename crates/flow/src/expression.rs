@@ -225,9 +225,10 @@ fn expression(text: &str, node: &Node, reader: &mut Reader) -> Option<Expression
     }
 }
 
-type Complaint = (Code, String, &'static str);
+pub(crate) type Complaint = (Code, String, &'static str);
 
-fn measure(source: &str) -> Result<(), Complaint> {
+/// Says what is wrong with a source that can be seen without compiling it.
+pub(crate) fn measure(source: &str) -> Result<(), Complaint> {
     let bad = |message: String| (Code::BadExpression, message, "correct the expression");
     if source.is_empty() {
         let hint = "write what to compute, such as ${ .name }";

@@ -17,15 +17,22 @@ mod definition;
 mod document;
 mod duration;
 mod event;
+pub mod expr;
 mod expression;
+pub mod instance;
 pub mod limits;
 mod node;
 mod problem;
-mod run;
+mod process;
+pub mod publish;
+mod rows;
+pub mod run;
 mod schedule;
 mod schema;
+mod slots;
 mod task;
 mod text;
+mod timer;
 mod value;
 
 pub use access::{
@@ -45,11 +52,15 @@ pub use duration::{Duration, Length, Parts};
 pub use event::{Attributes, Correlation, Filter, ForEachEvent, Listen, Part, Strategy, Until};
 pub use expression::{Expression, Projection, Template, Text, Verbatim};
 pub use problem::{Code, Path, Pos, Problem, Severity, Step};
-pub use run::{ProcessArguments, Returns, Run, Script, Shell, Subflow, SubflowVersion};
+pub use process::{ProcessArguments, Returns, Run, Script, Shell, Subflow, SubflowVersion};
 pub use schedule::{CatchUp, CatchUpAll, Overlap, Schedule};
 pub use schema::schema;
+pub use slots::{Plan, Rule};
 pub use task::{
     Case, Common, Do, Each, EmitTask, Flow, For, Fork, ForkTask, Kind, ListenTask, RaiseTask,
     RunTask, Set, Switch, Task, Tasks, Try, Wait,
+};
+pub use timer::{
+    TimerKind, TimerRow, TriggerState, Waiting, clear_trigger, set_trigger, trigger_state,
 };
 pub use value::{Dsl, Label, Name, Named, Ref, Sequence, Variable, Version, Zone};

@@ -21,6 +21,33 @@ pub const PROBLEMS_MAX: usize = 100;
 /// Starts that a schedule may make up for after a pause.
 pub const CATCH_UP_MAX: u64 = 1_000;
 
+/// Bytes of one value that an expression takes or gives, as JSON.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Steps of a compiled definition, in which each call of a function has its own.
+pub const STEPS_MAX: usize = 10_000;
+/// Bytes of the path of a step, which is part of the names of its units.
+pub const STEP_PATH_BYTES_MAX: usize = 700;
+/// Bytes of the state of an instance, as JSON.
+pub const STATE_BYTES_MAX: usize = 16 << 20;
+/// Places of a state in which the same value can be.
+pub(crate) const COPIES_MAX: usize = 4;
+/// Bytes of an output that is told in the journal besides being there.
+pub const NOTE_BYTES_MAX: usize = 1 << 10;
+/// Steps and lists of an instance that are under way at the same time.
+pub const FRAMES_MAX: usize = 25_000;
+/// Items of a list that are done at the same time.
+pub const CONCURRENCY_MAX: u64 = 10_000;
+/// Steps that an instance may begin.
+pub const STEPS_BEGUN_MAX: u64 = 1_000_000;
+/// Steps that one message moves on; more take another message.
+pub const STEPS_PER_MESSAGE_MAX: usize = 1_000;
+/// Steps that can be undone when an instance fails.
+pub const UNDO_MAX: usize = 1_000;
+/// Messages that are kept while an instance is suspended.
+pub const HELD_MAX: usize = 10_000;
+/// Events that one `listen` takes.
+pub const EVENTS_TAKEN_MAX: usize = 10_000;
+
 /// Lists every limit as (name, value, unit).
 pub fn all() -> Vec<(&'static str, u64, &'static str)> {
     vec![
@@ -34,5 +61,17 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("expression_nesting_max", EXPRESSION_NESTING_MAX as u64, "levels"),
         ("problems_max", PROBLEMS_MAX as u64, "problems"),
         ("catch_up_max", CATCH_UP_MAX, "starts"),
+        ("value_bytes_max", VALUE_BYTES_MAX as u64, "bytes"),
+        ("steps_max", STEPS_MAX as u64, "steps"),
+        ("step_path_bytes_max", STEP_PATH_BYTES_MAX as u64, "bytes"),
+        ("state_bytes_max", STATE_BYTES_MAX as u64, "bytes"),
+        ("note_bytes_max", NOTE_BYTES_MAX as u64, "bytes"),
+        ("frames_max", FRAMES_MAX as u64, "steps and lists"),
+        ("concurrency_max", CONCURRENCY_MAX, "items"),
+        ("steps_begun_max", STEPS_BEGUN_MAX, "steps"),
+        ("steps_per_message_max", STEPS_PER_MESSAGE_MAX as u64, "steps"),
+        ("undo_max", UNDO_MAX as u64, "steps"),
+        ("held_max", HELD_MAX as u64, "messages"),
+        ("events_taken_max", EVENTS_TAKEN_MAX as u64, "events"),
     ]
 }

@@ -1,7 +1,7 @@
 //! When a workflow starts by itself.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     cron::Cron,
@@ -83,7 +83,7 @@ choice! {
 }
 
 /// Which starts are made up for when the server was away: `none`, `last`, or `{ all: n }`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CatchUp {
     /// None of them.

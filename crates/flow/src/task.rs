@@ -12,9 +12,10 @@ use crate::{
     duration::Duration,
     event::{ForEachEvent, Listen},
     expression::{Expression, Projection, Text, Verbatim},
+    limits,
     node::{Entry, Node},
     problem::Code,
-    run::Run,
+    process::Run,
     shape::{Object, Reader, SchemaName, Shape, listed, object, suggest},
     value::{Name, Ref, Sequence, Variable},
 };
@@ -258,8 +259,20 @@ object! {
         list: Expression = "in",
         /// The variable that holds the item's number, from zero.
         at: Option<Variable> = "at" or Some(Variable::known("index")),
+        /// How many items are done at the same time; without it, one is done after the other, and
+        /// each takes what the one before has given.
+        concurrency: Option<u64> = "concurrency",
     }
     check |each, node, reader| {
+        let max = limits::CONCURRENCY_MAX;
+        if let Some(count) = each.concurrency
+            && !(1..=max).contains(&count)
+        {
+            let message = format!("{count} is not from 1 to {max}");
+            let at = node.get("concurrency").map_or(node.at, |count| count.at);
+            let hint = "write how many items are done at the same time";
+            reader.at_key("concurrency", |r| r.note(at, Code::BadValue, message, hint));
+        }
         if each.item == each.at {
             let message = "the item and its number have the same variable";
             reader.note(node.at, Code::DuplicateName, message, "give \"at\" another name");

@@ -12,4 +12,5 @@ mod canonical;
 mod cron;
 mod examples;
 mod mutations;
+mod run;
 mod schema;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attempt, backup, bench, completions, config, demo, export, health, import, load, man,
-    namespace, serve, spec, summary, token, unit, verify, worker, workflow,
+    attempt, backup, bench, completions, config, demo, event, export, health, import, instance,
+    load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit, verify, worker,
+    workflow,
 };
 
 const EXIT_CODES: &str = "\
@@ -90,9 +91,26 @@ pub(crate) enum Noun {
     Attempt(attempt::Verb),
     /// Workers: run one, or look after them
     Worker(Box<worker::WorkerArgs>),
+    /// Mail: keep two stores of it in step
+    #[command(subcommand)]
+    Mail(mail::Verb),
     /// Workflow definitions
     #[command(subcommand)]
     Workflow(workflow::Verb),
+    /// Start an instance of a workflow
+    Run(instance::RunArgs),
+    /// Instances of workflows
+    #[command(subcommand)]
+    Instance(instance::Verb),
+    /// Events: what starts workflows, and what they wait for
+    #[command(subcommand)]
+    Event(event::Verb),
+    /// Schedules and other triggers of workflows
+    #[command(subcommand)]
+    Schedule(schedule::Verb),
+    /// Nodes that share a PostgreSQL store
+    #[command(subcommand)]
+    Node(node::Verb),
     /// Count units by work spec and status
     Summary(summary::SummaryArgs),
     /// Set all work specs of a flow file
@@ -130,6 +148,9 @@ pub(crate) enum Noun {
     /// Run the Rust worker of the demo
     #[command(hide = true)]
     DemoWorker(demo::DemoWorkerArgs),
+    /// Compute expressions for a server, whose child this is
+    #[command(name = "__expr", hide = true)]
+    Expressions,
 }
 
 impl Noun {
@@ -147,6 +168,11 @@ impl Noun {
             | Self::Unit(_)
             | Self::Attempt(_)
             | Self::Worker(_)
+            | Self::Run(_)
+            | Self::Instance(_)
+            | Self::Event(_)
+            | Self::Schedule(_)
+            | Self::Node(_)
             | Self::Summary(_)
             | Self::Load(_)
             | Self::Token(_)
@@ -155,9 +181,11 @@ impl Noun {
             | Self::Config(_)
             | Self::Health(_)
             | Self::Workflow(_)
+            | Self::Mail(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Reference
+            | Self::Expressions
             | Self::DemoWorker(_) => Vec::new(),
         }
     }

@@ -14,8 +14,13 @@ use anyhow::{Context, Result};
 use model::Namespace;
 use server::Rate;
 
-use self::keys::{KEYS, Key, address, folder, on_or_off, rate, rpc, yes_or_no};
-use crate::{failure::Failure, span};
+pub(crate) use self::keys::folder;
+use self::keys::{KEYS, Key, address, guard, on_or_off, rate, rpc, webhooks, yes_or_no};
+use crate::{
+    failure::Failure,
+    span,
+    steps::{Means, Secrets},
+};
 
 /// Where a value came from, in rising order of weight.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +114,16 @@ impl Config {
     /// Tells whether answers are kept in memory.
     pub(crate) fn cache(&self) -> Result<bool> {
         on_or_off(self.text("serve.cache"))
+    }
+
+    /// Gives what the server may do itself for workflows.
+    pub(crate) fn means(&self) -> Result<Means> {
+        Ok(Means {
+            guard: guard(self.text("serve.steps_may_call"))?,
+            secrets: Secrets::in_folder(self.text("serve.secrets")),
+            processes: on_or_off(self.text("serve.processes"))?,
+            webhooks: webhooks(self.text("serve.publish_webhooks"))?,
+        })
     }
 
     /// Gives the time that requests get to end in when the server stops.

@@ -16,7 +16,9 @@ mod reference;
 mod serve;
 mod signals;
 mod span;
+mod steps;
 mod view;
+mod webhook;
 
 use std::process::ExitCode;
 

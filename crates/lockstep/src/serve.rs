@@ -9,7 +9,10 @@ use model::{Answer, Backend, Data, Query, data_from_json};
 use serde_json::Value;
 use server::{Options, RpcOptions};
 use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     config::{Config, StoreAt},
@@ -17,6 +20,8 @@ use crate::{
     files,
     output::Output,
     signals::Stop,
+    steps::{self, Means},
+    webhook,
 };
 
 /// How to serve.
@@ -59,6 +64,21 @@ pub(crate) struct ServeArgs {
     /// YAML or JSON file that CBOR-RPC clients get from `get_config` [env: LOCKSTEP_RPC_CONFIG]
     #[arg(long, value_name = "FILE")]
     rpc_config: Option<String>,
+    /// Networks that steps of workflows may call although they are not public, such as 10.0.0.0/8;
+    /// several with commas [default: none] [env: LOCKSTEP_STEPS_MAY_CALL]
+    #[arg(long, value_name = "NETWORKS")]
+    steps_may_call: Option<String>,
+    /// Let steps of workflows run scripts and shell commands on this machine, as the user of the
+    /// server [env: LOCKSTEP_PROCESSES]
+    #[arg(long)]
+    processes: bool,
+    /// Folder of the secrets that workflows name: one file each [env: LOCKSTEP_SECRETS]
+    #[arg(long, value_name = "FOLDER")]
+    secrets: Option<String>,
+    /// Who is asked before anything is published: `NAME=URL` with commas between them, `NAME?=URL`
+    /// for one that need not answer [env: LOCKSTEP_PUBLISH_WEBHOOKS]
+    #[arg(long, value_name = "WEBHOOKS")]
+    publish_webhooks: Option<String>,
     /// How long running requests get to end [default: 10s] [env: LOCKSTEP_GRACE]
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
@@ -81,6 +101,10 @@ impl ServeArgs {
             ("serve.cache", self.cache.clone()),
             ("serve.rpc", self.rpc.clone()),
             ("serve.rpc_config", self.rpc_config.clone()),
+            ("serve.steps_may_call", self.steps_may_call.clone()),
+            ("serve.processes", self.processes.then(|| "on".to_owned())),
+            ("serve.secrets", self.secrets.clone()),
+            ("serve.publish_webhooks", self.publish_webhooks.clone()),
             ("serve.grace", self.grace.clone()),
             ("log.format", self.log_format.clone()),
             ("log.filter", self.log.clone()),
@@ -112,7 +136,8 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
             config: rpc_config(config.text("serve.rpc_config"))?,
         }),
     };
-    let mut server = start(open(&place)?, options, cache, rpc).await?;
+    let means = config.means()?;
+    let mut server = start(open(&place)?, options, (cache, rpc), means).await?;
     if config.text("log.format") == "json" {
         tracing::info!(address = %server.address(), "listening");
     } else {
@@ -182,6 +207,8 @@ pub(crate) struct Running {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<model::Result<()>>,
     due: JoinHandle<()>,
+    workflows: [JoinHandle<()>; 2],
+    ended: watch::Sender<bool>,
     following: Option<JoinHandle<()>>,
 }
 
@@ -189,11 +216,12 @@ pub(crate) struct Running {
 pub(crate) async fn start(
     store: Arc<dyn Store>,
     options: Options,
-    cache: Cache,
-    rpc: Option<Rpc>,
+    (cache, rpc): (Cache, Option<Rpc>),
+    means: Means,
 ) -> Result<Running> {
     let clock = engine::clock_of(&store);
-    let engine = Engine::new(store, clock.clone());
+    let extensions = webhook::extensions(&means.webhooks)?;
+    let engine = Engine::extended(store, clock.clone(), extensions)?;
     let closed = [(options.open, options.listen)].into_iter();
     let closed = closed.chain(rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
     for (_, listen) in closed.filter(|(open, _)| !open) {
@@ -212,6 +240,12 @@ pub(crate) async fn start(
         }
     };
     engine.join(node_name()?, applied);
+    engine.take_secrets({
+        let secrets = means.secrets.clone();
+        Box::new(move |name| secrets.get(name).ok())
+    });
+    let (ended, ending) = watch::channel(false);
+    let steps = steps::run(engine.clone(), Arc::clone(&backend), means, ending);
     let mut bound = server::bind(options, backend)
         .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?;
     if let Some(Rpc { listen, open, config }) = rpc {
@@ -227,7 +261,9 @@ pub(crate) async fn start(
         let _either = stopped.await;
     });
     let due = tokio::spawn(engine.clone().run_due());
-    Ok(Running { engine, address, rpc, stop, serving: tokio::spawn(serving), due, following })
+    let workflows = [tokio::spawn(engine.clone().run_workflows()), tokio::spawn(steps)];
+    let serving = tokio::spawn(serving);
+    Ok(Running { engine, address, rpc, stop, serving, due, workflows, ended, following })
 }
 
 impl Running {
@@ -240,6 +276,9 @@ impl Running {
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.stop);
         self.serving.await.context("the server has failed")??;
+        // Whoever does steps gives back what is not done.
+        self.ended.send_replace(true);
+        self.workflows.iter().for_each(JoinHandle::abort);
         self.due.abort();
         if let Err(error) = self.engine.leave().await {
             tracing::warn!(%error, "the other nodes could not be told that this one ends");

@@ -7,7 +7,13 @@ mod coordinate;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod expressions;
+#[cfg(test)]
 mod import;
+#[cfg(test)]
+mod instances;
+#[cfg(test)]
+mod mail;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]

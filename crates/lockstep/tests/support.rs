@@ -131,6 +131,11 @@ impl Server {
         self.run(&all).with_code(0).json()
     }
 
+    /// Kills it, and keeps its files.
+    pub fn kill_and_keep(mut self) -> TempDir {
+        std::mem::replace(&mut self.home, tempfile::tempdir().unwrap())
+    }
+
     /// Kills it.
     pub fn kill(self) {
         drop(self);
@@ -176,9 +181,24 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Sends one HTTP request by hand, and gives the status code.
 pub fn get(url: &str, path: &str) -> u16 {
+    ask(url, "GET", path, "")
+}
+
+/// Sends JSON by hand, and gives the status code.
+pub fn post(url: &str, path: &str, body: &str) -> u16 {
+    ask(url, "POST", path, body)
+}
+
+fn ask(url: &str, method: &str, path: &str, body: &str) -> u16 {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()

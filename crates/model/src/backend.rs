@@ -53,7 +53,8 @@ pub struct Committed {
 /// The outcome of a [`Query`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Read {
-    /// The revision of the query's namespace (0 for queries about none) that was read.
+    /// The revision of the query's namespace (0 for queries about none, unless they say otherwise)
+    /// that was read.
     pub as_of: Revision,
     /// The answer.
     pub answer: Answer,

@@ -1,94 +1,13 @@
 //! Workflow definitions: what changes them, what can be asked of them, and what is told.
 
+mod command;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use command::{DefinitionCommand, Publish, Running, Terms, Until};
+
 use crate::{Id, Page, Revision, Time};
-
-/// A change to workflow definitions: each but the changes to drafts is a run of the pipeline.
-///
-/// The commands of one write are a bundle: one transaction, one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum DefinitionCommand {
-    /// Publishes a document. Answers [`crate::Reply::Definition`].
-    Publish(Publish),
-    /// Makes a definition start nothing more. Answers [`crate::Reply::Definition`].
-    Retract {
-        /// Its name.
-        name: String,
-        /// The revision that the caller saw; absent is any.
-        #[serde(default)]
-        base: Option<Revision>,
-        /// What becomes of running instances.
-        #[serde(default)]
-        running: Running,
-    },
-    /// Retracts a definition and hides its name. Answers [`crate::Reply::Definition`].
-    Delete {
-        /// Its name.
-        name: String,
-        /// The revision that the caller saw; absent is any.
-        #[serde(default)]
-        base: Option<Revision>,
-        /// What becomes of running instances.
-        #[serde(default)]
-        running: Running,
-    },
-    /// Removes a version that is not published. Answers [`crate::Reply::Definition`].
-    DeleteVersion {
-        /// The definition.
-        name: String,
-        /// The version.
-        version: String,
-    },
-    /// Publishes a version that was published before. Answers [`crate::Reply::Definition`].
-    Rollback {
-        /// The definition.
-        name: String,
-        /// The version.
-        version: String,
-        /// The revision that the caller saw; absent is any.
-        #[serde(default)]
-        base: Option<Revision>,
-    },
-    /// Keeps a document that need not be right yet. Answers [`crate::Reply::Done`].
-    SaveDraft {
-        /// The definition.
-        name: String,
-        /// The document, in YAML or JSON.
-        source: String,
-    },
-    /// Forgets a draft. Answers [`crate::Reply::Done`].
-    DeleteDraft {
-        /// The definition.
-        name: String,
-    },
-}
-
-/// A document to publish.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Publish {
-    /// The document, in YAML or JSON; its namespace must be the one of the write.
-    pub source: String,
-    /// The revision of the definition that the caller saw, 0 for none; absent is any.
-    #[serde(default)]
-    pub base: Option<Revision>,
-}
-
-/// What becomes of the running instances of a definition that is retracted or deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Running {
-    /// They go on as they are.
-    #[default]
-    Keep,
-    /// They are paused.
-    Pause,
-    /// They are cancelled.
-    Cancel,
-}
 
 /// A question about the definitions of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -117,6 +36,8 @@ pub enum DefinitionQuery {
     /// What the definitions of the namespace break of the invariants; nothing if all is well.
     /// Answers [`DefinitionAnswer::Audit`].
     Audit,
+    /// The stages of the pipeline. Answers [`DefinitionAnswer::Pipeline`].
+    Pipeline,
 }
 
 /// The answer to a [`DefinitionQuery`].
@@ -141,6 +62,31 @@ pub enum DefinitionAnswer {
     Changes(Vec<CatalogChange>),
     /// Findings, for people.
     Audit(Vec<String>),
+    /// The pipeline.
+    Pipeline(Pipeline),
+}
+
+/// What a run of the pipeline goes through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pipeline {
+    /// The SHA-256 of the names of the stages in their order; it is the same on nodes that go
+    /// through the same.
+    pub fingerprint: String,
+    /// The stages, in order.
+    pub stages: Vec<PipelineStage>,
+}
+
+/// A stage of the pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PipelineStage {
+    /// Its name.
+    pub name: String,
+    /// `admit`, `prepare`, `commit`, `propagate` or `settle`.
+    pub phase: String,
+    /// What it does, for people.
+    pub summary: String,
+    /// Whether it was added to this server.
+    pub is_extension: bool,
 }
 
 /// A workflow definition: the head row.
@@ -224,6 +170,10 @@ pub struct Run {
     pub started: Time,
     /// When it ended.
     pub ended: Option<Time>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// The fingerprint of the pipeline that it went through.
+    pub fingerprint: String,
     /// The stages, in order; empty in lists.
     pub stages: Vec<Stage>,
 }
@@ -252,10 +202,14 @@ pub struct CatalogChange {
     pub epoch: u64,
     /// The namespace.
     pub namespace: String,
+    /// The position in the history of the namespace.
+    pub revision: Revision,
     /// The definitions that changed, in name order.
     pub definitions: Vec<String>,
     /// The operation.
     pub operation: String,
+    /// The run that made it.
+    pub run: Id,
     /// When it was committed.
     pub time: Time,
 }

@@ -56,6 +56,8 @@ pub enum EventBody {
     TokenChanged(String),
     /// Definitions were published, retracted, deleted or drafted.
     DefinitionsChanged(Vec<String>),
+    /// A run of the pipeline began or went on.
+    RunChanged(Id),
     /// Instances were started, went on or ended.
     InstancesChanged(Vec<Id>),
     /// Events came in or were sent, from the first to the last of these positions.
@@ -119,7 +121,7 @@ impl EventBody {
             Self::InstancesChanged(ids) => {
                 ids.iter().for_each(|id| touch(RecordKey::Instance(*id)));
             }
-            Self::EventsReceived(..) => {}
+            Self::RunChanged(_) | Self::EventsReceived(..) => {}
         }
     }
 }

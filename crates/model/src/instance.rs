@@ -145,13 +145,13 @@ pub struct Received {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum InstanceQuery {
-    /// Instances, newest first. Answers [`InstanceAnswer::Instances`].
+    /// Instances, oldest first. Answers [`InstanceAnswer::Instances`].
     List(InstanceFilter),
     /// One instance with its state. Answers [`InstanceAnswer::Instance`].
     One(Id),
     /// The journal of an instance. Answers [`InstanceAnswer::Journal`].
     Journal(Id, Page<u64>),
-    /// Events, newest first; the page is by position. Answers [`InstanceAnswer::Events`].
+    /// Events, oldest first; the page is by position. Answers [`InstanceAnswer::Events`].
     Events(Page<u64>),
     /// Why an event would start or resume what, or not. Answers [`InstanceAnswer::Explained`].
     Match(CloudEvent),
@@ -165,8 +165,8 @@ pub struct InstanceFilter {
     pub definition: Option<String>,
     /// Only those in this status.
     pub status: Option<InstanceStatus>,
-    /// Only those older than this one.
-    pub before: Option<Id>,
+    /// Only those that were started after this one.
+    pub after: Option<Id>,
     /// At most this many; 0 is [`crate::limits::PAGE_MAX`], which is also the most.
     pub limit: u32,
 }

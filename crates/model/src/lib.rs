@@ -29,8 +29,9 @@ pub use command::{
 };
 pub use data::{Bounds, Data, Datum, Dict};
 pub use definition::{
-    CatalogChange, Definition, DefinitionAnswer, DefinitionCommand, DefinitionQuery, Publish,
-    Published, Run, Running, Stage, Trigger, TriggerChanges, Version,
+    CatalogChange, Definition, DefinitionAnswer, DefinitionCommand, DefinitionQuery, Pipeline,
+    PipelineStage, Publish, Published, Run, Running, Stage, Terms, Trigger, TriggerChanges, Until,
+    Version,
 };
 pub use error::{Error, ErrorCode, Result};
 pub use event::{Event, EventBody, RecordKey};

@@ -29,12 +29,20 @@ pub const COMMANDS_MAX: usize = 1_000;
 pub const SWEEP_MAX: u32 = 1_000;
 /// Longest time a claim waits for work.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest time that a publisher waits until a change is effective or settled.
+pub const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Lifetime of an attempt that does not say one.
 pub const LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// Longest lifetime of an attempt and longest delay.
 pub const LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How long a lock is held that does not say it.
 pub const LOCK_DEFAULT: Duration = Duration::from_secs(60);
+/// Events in one call.
+pub const EVENTS_MAX: usize = 100;
+/// Bytes of one event as JSON.
+pub const EVENT_BYTES_MAX: usize = 256 << 10;
+/// How long an event is kept: for waits that begin after it came, and to know it again.
+pub const EVENT_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Longest time for which a lock is held unless it is kept.
 pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
 /// Bytes of an idempotency key.
@@ -93,6 +101,7 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("commands_max", COMMANDS_MAX as u64, "items"),
         ("sweep_max", u64::from(SWEEP_MAX), "units"),
         ("wait_max", WAIT_MAX.as_secs(), "seconds"),
+        ("publish_wait_max", PUBLISH_WAIT_MAX.as_secs(), "seconds"),
         ("lifetime_default", LIFETIME_DEFAULT.as_secs(), "seconds"),
         ("lifetime_max", LIFETIME_MAX.as_secs(), "seconds"),
         ("lock_default", LOCK_DEFAULT.as_secs(), "seconds"),

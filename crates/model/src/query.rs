@@ -52,7 +52,8 @@ pub enum Query {
     /// The first events after a revision of each of these namespaces, destroyed or not, up to
     /// [`crate::limits::SINCE_MAX`] of all together. Answers [`Answer::Events`], of each namespace
     /// in order; a gap before the first one says that the history no longer reaches back that far,
-    /// and one event without bodies that it ends earlier, namely there.
+    /// and one event without bodies that it ends earlier, namely there. The revision of the answer
+    /// is the epoch of the catalog.
     Since(Vec<(Namespace, Revision)>),
 }
 

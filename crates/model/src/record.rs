@@ -314,6 +314,12 @@ pub struct NodeInfo {
     /// The positions of the histories that it has applied, of the namespaces that it keeps
     /// something of.
     pub applied: Vec<(Namespace, Revision)>,
+    /// The epoch of the catalog that it has applied; absent if it keeps nothing.
+    #[serde(default)]
+    pub epoch: Option<u64>,
+    /// The fingerprint of its pipeline.
+    #[serde(default)]
+    pub fingerprint: String,
 }
 
 /// A token as a list shows it: never the secret.

@@ -266,6 +266,20 @@ impl Case<'_> {
     }
 }
 
+/// Gives what an attempt shows: its own data, or else that of its unit; empty if it is gone.
+pub fn data_of_attempt(
+    work: &mut Work<'_>,
+    spec: &SpecName,
+    unit: &UnitName,
+    attempt: Id,
+) -> Result<Data> {
+    let Some(spec) = work.find_spec(spec)? else { return Ok(Data::default()) };
+    let unit: Option<UnitRow> = work.tx.get(UnitRow::key(work.live, spec.id, unit))?;
+    let Some(unit) = unit else { return Ok(Data::default()) };
+    let row: Option<AttemptRow> = work.tx.get(AttemptRow::key(work.live, unit.id, attempt))?;
+    Ok(row.and_then(|row| row.data).unwrap_or(unit.data))
+}
+
 /// Detaches whatever attempt is active, so that the unit is ready once its time has come.
 pub(crate) fn release(work: &Work<'_>, spec: &mut SpecRow, unit: &mut UnitRow) {
     unit.active = None;

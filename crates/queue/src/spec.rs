@@ -1,6 +1,6 @@
 //! Work specs: set, change, control, destroy.
 
-use model::{Control, Counts, Data, Error, EventBody, Reply, Result, SpecMeta, SpecRef};
+use model::{Control, Counts, Data, Error, EventBody, Reply, Result, SpecMeta, SpecName, SpecRef};
 use store::{TxExt as _, tables};
 
 use crate::{
@@ -21,6 +21,14 @@ pub(crate) fn set(work: &mut Work<'_>, data: &Data) -> Result<Reply> {
     let id = row.id;
     put(work, row, data)?;
     Ok(Reply::Id(id))
+}
+
+/// Creates a spec unless there is one of that name, whatever that says.
+pub fn ensure(work: &mut Work<'_>, name: &SpecName, data: &Data) -> Result<()> {
+    if work.find_spec(name)?.is_none() {
+        set(work, data)?;
+    }
+    Ok(())
 }
 
 /// Replaces the dictionary of an existing spec and derives its meta anew.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables whose rows go with their namespace, but for units and what is kept of the past.
-const WITHIN: [&Table; 19] = [
+const WITHIN: [&Table; 18] = [
     &tables::ATTEMPT,
     &tables::SPEC,
     &tables::SPEC_DATA,
@@ -24,7 +24,6 @@ const WITHIN: [&Table; 19] = [
     &tables::INSTANCE,
     &tables::JOURNAL,
     &tables::INBOX,
-    &tables::STEP,
     &tables::WAIT,
     &tables::EVENT,
     &tables::FIRING,

@@ -99,6 +99,11 @@ impl<'t> Work<'t> {
         &self.namespace.name
     }
 
+    /// Gives the revision that the namespace will have if the write changes anything.
+    pub fn next_revision(&self) -> Revision {
+        self.namespace.revision + 1
+    }
+
     /// Takes the next incarnation id.
     pub fn next_id(&mut self) -> Id {
         self.namespace.last_id += 1;

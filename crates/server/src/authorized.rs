@@ -3,8 +3,8 @@
 use std::{future::ready, sync::Arc};
 
 use model::{
-    Access, Answer, Backend, BoxFuture, Committed, Error, Event, Namespace, Page, Principal, Query,
-    Read, Resource, Result, Revision, Verb, Write,
+    Access, Answer, Backend, BoxFuture, Command, Committed, Error, Event, Namespace, Page,
+    Principal, Query, Read, Resource, Result, Revision, Verb, Write,
 };
 
 /// Checks every command and query against the scopes of one [`Principal`].
@@ -64,7 +64,15 @@ impl Authorized {
 }
 
 impl Backend for Authorized {
-    fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
+    fn write(&self, mut write: Write) -> BoxFuture<'_, Result<Committed>> {
+        // Who publishes is written down, and nobody can say to be somebody else.
+        for command in &mut write.commands {
+            if let Command::Definition(command) = command
+                && let Some(terms) = command.terms_mut()
+            {
+                terms.actor.clone_from(&self.principal.name);
+            }
+        }
         match self.check_write(&write) {
             Ok(()) => self.backend.write(write),
             Err(error) => Box::pin(ready(Err(error))),

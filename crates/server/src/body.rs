@@ -13,11 +13,14 @@ use crate::{negotiate::is_json, problem::Refusal};
 /// Levels of nesting around a data dictionary: the body, a list, its item, the dictionary.
 const LEVELS_AROUND_DATA: usize = 4;
 
-/// Refuses bodies that are not JSON by their headers.
-pub(crate) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+/// Refuses bodies that are encoded, or not JSON by their headers where they must be.
+pub(crate) fn check_headers(headers: &HeaderMap, any_media: bool) -> Result<(), Refusal> {
     let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
     if let Some(encoding) = encoding.filter(|encoding| *encoding != b"identity") {
         return Err(Refusal::media_type(&String::from_utf8_lossy(encoding)));
+    }
+    if any_media {
+        return Ok(());
     }
     let content_type = headers.get(header::CONTENT_TYPE).map_or("application/octet-stream", |h| {
         // What is not ASCII is no known type either.
@@ -81,6 +84,11 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
         // The parser below says what is wrong.
         Some(_) => {}
     }
+    parse_any(body)
+}
+
+/// Parses a body that may be any JSON.
+pub(crate) fn parse_any<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     check_shape(body)?;
     serde_json::from_slice(body).map_err(|error| Error::bad_input(format!("bad JSON: {error}")))
 }

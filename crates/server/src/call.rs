@@ -67,6 +67,11 @@ impl Call {
         text(self.route, self.head.uri.path(), "{attempt}")
     }
 
+    /// Gives the text of any other part of the path.
+    pub(crate) fn part(&self, name: &str) -> Result<String> {
+        text(self.route, self.head.uri.path(), name)
+    }
+
     pub(crate) fn params(&self) -> Result<Params> {
         Params::parse(self.head.uri.query())
     }

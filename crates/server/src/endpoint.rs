@@ -177,7 +177,7 @@ async fn read_body(
     if route.takes.is_none() {
         return Ok(Bytes::new());
     }
-    body::check_headers(&head.headers)?;
+    body::check_headers(&head.headers, route.any_media)?;
     body::read(body, route.body_bytes_max).await
 }
 

@@ -1,7 +1,10 @@
 //! The handlers: one file per resource.
 
 pub(crate) mod attempt;
+pub(crate) mod definition;
 pub(crate) mod door;
+pub(crate) mod event;
+pub(crate) mod instance;
 pub(crate) mod namespace;
 pub(crate) mod ops;
 pub(crate) mod root;

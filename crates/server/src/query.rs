@@ -31,6 +31,11 @@ impl Params {
         value.map_err(|_| Error::bad_input(format!("query parameter {name:?} is not UTF-8")))
     }
 
+    /// Reads a word; empty is none.
+    pub(crate) fn word(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()).map(str::to_owned))
+    }
+
     /// Reads a flag in the ancestor's words; anything else is the default.
     pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool> {
         let word = self.text(name)?.unwrap_or_default().to_ascii_lowercase();

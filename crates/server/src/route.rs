@@ -31,6 +31,8 @@ pub struct Route {
     pub(crate) takes: Option<SchemaOf>,
     pub(crate) gives: Option<SchemaOf>,
     pub(crate) body_bytes_max: usize,
+    /// Whether the body may be of any media type.
+    pub(crate) any_media: bool,
     pub(crate) parameters: &'static [Parameter],
 }
 
@@ -100,6 +102,7 @@ const fn row(
         takes: None,
         gives: None,
         body_bytes_max: limits::BODY_BYTES_MAX,
+        any_media: false,
         parameters: &[],
     }
 }
@@ -188,6 +191,12 @@ impl Route {
     /// Lets the body be as large as unit data may be.
     pub(crate) const fn large(mut self) -> Self {
         self.body_bytes_max = limits::BODY_BYTES_UNITS_MAX;
+        self
+    }
+
+    /// Lets the body be of any media type.
+    pub(crate) const fn any_media(mut self) -> Self {
+        self.any_media = true;
         self
     }
 

@@ -1,9 +1,9 @@
 //! The route table: everything that can be called.
 
-use model::Resource::{Attempt, Event, Namespace, Server, Spec, Unit, Worker};
+use model::Resource::{Attempt, Event, Instance, Namespace, Server, Spec, Unit, Worker};
 
 use crate::{
-    http::{attempt, door, namespace, ops, root, spec, summary, unit, worker},
+    http::{attempt, door, event, instance, namespace, ops, root, spec, summary, unit, worker},
     route::{
         Parameter,
         Place::{self, Body, Own, Path},
@@ -31,6 +31,22 @@ const FILTER: &[Parameter] = &[
     PREVIOUS,
     LIMIT,
 ];
+const INSTANCES: &[Parameter] = &[
+    Parameter {
+        name: "definition",
+        says: "Only instances of this definition.",
+        kind: "string",
+        many: false,
+    },
+    Parameter {
+        name: "status",
+        says: "Only instances in this status.",
+        kind: "string",
+        many: false,
+    },
+    PREVIOUS,
+    LIMIT,
+];
 const COUNTS: &[Parameter] = &[Parameter {
     name: "counts",
     says: "Whether to count available and pending units.",
@@ -49,6 +65,7 @@ macro_rules! path {
     (attempt $($rest:literal)?) => {
         concat!(path!(unit "/attempt/{worker}/{attempt}"), $($rest)?)
     };
+    (instance $($rest:literal)?) => { concat!(path!(ns "/instance/{instance}"), $($rest)?) };
     (worker $($rest:literal)?) => { concat!(path!(ns "/worker/{worker}"), $($rest)?) };
 }
 
@@ -76,8 +93,25 @@ const fn document(
     get(path, name, summary, handler).open().speaks(Speaks::Json)
 }
 
+mod definition;
+
 /// Everything that can be called.
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &joined::<{ OWN.len() + definition::ROUTES.len() }>();
+
+/// Puts the parts of the table together.
+#[expect(clippy::indexing_slicing, reason = "it runs while compiling, where nothing else can")]
+const fn joined<const N: usize>() -> [Route; N] {
+    let mut all = [OWN[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < OWN.len() { OWN[at] } else { definition::ROUTES[at - OWN.len()] };
+        at += 1;
+    }
+    all
+}
+
+/// What is not about definitions.
+const OWN: &[Route] = &[
     get("/", "root", "Shows where everything starts", to!(root::show)).gives::<wire::Root>(200),
     get("/summary", "summary", "Counts all work units", to!(summary::of_all))
         .reads(Spec, Own)
@@ -254,6 +288,70 @@ pub const ROUTES: &[Route] = &[
     .reads(Attempt, Path)
     .with(PAGE)
     .gives::<wire::AttemptList>(200),
+    // Instances of workflows, and events for them.
+    post(path!(ns "/instance"), "start_instance", "Starts a workflow", to!(instance::start))
+        .writes(Instance, Path)
+        .speaks(Speaks::Json)
+        .takes::<model::Start>()
+        .large()
+        .gives::<wire::Started>(201),
+    get(path!(ns "/instance"), "list_instances", "Lists instances", to!(instance::list))
+        .reads(Instance, Path)
+        .speaks(Speaks::Json)
+        .with(INSTANCES)
+        .gives::<wire::InstanceList>(200),
+    get(path!(instance), "get_instance", "Shows an instance", to!(instance::show))
+        .reads(Instance, Path)
+        .speaks(Speaks::Json)
+        .gives::<model::Instance>(200),
+    get(path!(instance "/journal"), "get_journal", "Shows a journal", to!(instance::journal))
+        .reads(Instance, Path)
+        .speaks(Speaks::Json)
+        .with(PAGE)
+        .gives::<wire::Journal<model::JournalEntry>>(200),
+    post(
+        path!(instance "/control"),
+        "control_instance",
+        "Cancels, pauses, resumes, retries, skips or restarts",
+        to!(instance::control),
+    )
+    .writes(Instance, Path)
+    .speaks(Speaks::Json)
+    .takes::<model::InstanceControl>()
+    .gives::<wire::Started>(200),
+    post(
+        path!(ns "/definition/{definition}/trigger/{trigger}/control"),
+        "control_trigger",
+        "Pauses, resumes or backfills a trigger",
+        to!(instance::control_trigger),
+    )
+    .writes(Instance, Path)
+    .speaks(Speaks::Json)
+    .takes::<model::TriggerControl>()
+    .empty(),
+    post(path!(ns "/event"), "send_events", "Takes CloudEvents in", to!(event::receive))
+        .writes(Event, Path)
+        .speaks(Speaks::Json)
+        .takes::<model::CloudEvent>()
+        .any_media()
+        .large()
+        .gives::<wire::ReceivedList>(200),
+    get(path!(ns "/event"), "list_events", "Lists events for workflows", to!(event::list))
+        .reads(Event, Path)
+        .speaks(Speaks::Json)
+        .with(PAGE)
+        .gives::<wire::EventList>(200),
+    post(path!(ns "/event/match"), "match_event", "Explains triggers", to!(event::explain))
+        .reads(Event, Path)
+        .speaks(Speaks::Json)
+        .takes::<model::CloudEvent>()
+        .gives::<wire::Explanation>(200),
+    post("/hooks/{namespace}/{path}", "hook", "Makes an event of a request", to!(event::hook))
+        .writes(Event, Path)
+        .speaks(Speaks::Json)
+        .takes::<serde_json::Value>()
+        .any_media()
+        .gives::<wire::ReceivedList>(202),
     // The native door.
     post("/v1/write", "write", "Makes commands", to!(door::write))
         .speaks(Speaks::Json)
@@ -283,6 +381,10 @@ pub const ROUTES: &[Route] = &[
     document("/api", "api", "Describes this API for people", to!(ops::api))
         .speaks(Speaks::Text("text/html; charset=utf-8"))
         .gives::<String>(200),
+    get("/node", "list_nodes", "Lists the nodes of a shared store", to!(ops::nodes))
+        .reads(Server, Place::Server)
+        .speaks(Speaks::Json)
+        .gives::<wire::NodeList>(200),
     get("/metrics", "metrics", "Shows metrics for Prometheus", to!(ops::metrics))
         .reads(Server, Place::Server)
         .speaks(Speaks::Text("text/plain; version=0.0.4; charset=utf-8"))

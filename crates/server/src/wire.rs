@@ -1,11 +1,17 @@
 //! The shapes of the REST API, as the ancestor's clients know them, with our additions.
 
 mod data;
+mod definition;
 mod input;
 mod output;
 mod work;
+mod workflow;
 
 pub(crate) use data::{SentData, WireData, WireTime};
+pub(crate) use definition::{
+    AuditList, ChangeList, DefinitionList, Draft, PublishedList, RollBack, RunList, ToBundle,
+    ToPublish, TriggerList, VersionList, Withdraw,
+};
 pub(crate) use input::{
     AddUnits, AttemptCompletion, AttemptRequest, MakeAttempt, Meta, NewNamespace, NewSpec, NewUnit,
     PriorityChange, PutUnit, PutWorker, UnitMeta, Work, WorkChange, attempt_change,
@@ -15,3 +21,4 @@ pub(crate) use output::{
     NamespaceList, Root, Spec, SpecList, SummaryRow, Unit, UnitList, Version, WorkerList,
 };
 pub(crate) use work::{Attempt, AttemptList, AttemptShort, Claimed, Outcome, Worked, Worker};
+pub(crate) use workflow::{EventList, Explanation, InstanceList, Journal, NodeList, ReceivedList, Started};

@@ -293,20 +293,9 @@ pub static INBOX: Table = Table {
     indexes: &[],
 };
 
-/// Units that are steps of instances, by the incarnation of the unit.
-pub static STEP: Table = Table {
-    id: 23,
-    name: "step",
-    key: &[int("namespace"), int("unit")],
-    columns: &[int("instance")],
-    indexes: &[on_disk("step_instance", &[0, 2, 1])],
-};
-/// Index of [`STEP`]: namespace, instance, unit.
-pub const STEP_INSTANCE: usize = 0;
-
 /// What instances wait for; `match_key` is what an event is looked up by.
 pub static WAIT: Table = Table {
-    id: 24,
+    id: 23,
     name: "event_wait",
     key: &[int("namespace"), int("instance"), text("name")],
     columns: &[bytes("match_key")],
@@ -317,7 +306,7 @@ pub const WAIT_MATCH: usize = 0;
 
 /// Events that came in or were sent, in their order; `identity` is the digest of source and id.
 pub static EVENT: Table = Table {
-    id: 25,
+    id: 24,
     name: "event",
     key: &[int("namespace"), int("seq")],
     columns: &[bytes("identity"), bytes("match_key")],
@@ -330,7 +319,7 @@ pub const EVENT_MATCH: usize = 1;
 
 /// What each trigger has fired for, so that it fires once; `slot` is a time or the key of an event.
 pub static FIRING: Table = Table {
-    id: 26,
+    id: 25,
     name: "firing",
     key: &[int("namespace"), int("definition"), text("name"), bytes("slot")],
     columns: &[int("instance")],
@@ -339,7 +328,7 @@ pub static FIRING: Table = Table {
 
 /// What falls due for workflows: `kind` says what, `owner` and `name` of whom, `due` when.
 pub static TIMER: Table = Table {
-    id: 27,
+    id: 26,
     name: "timer",
     key: &[int("namespace"), int("kind"), int("owner"), text("name")],
     columns: &[int("due")],
@@ -349,7 +338,7 @@ pub static TIMER: Table = Table {
 pub const TIMER_DUE: usize = 0;
 
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 28] = [
+pub static ALL: [&Table; 27] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -373,7 +362,6 @@ pub static ALL: [&Table; 28] = [
     &INSTANCE,
     &JOURNAL,
     &INBOX,
-    &STEP,
     &WAIT,
     &EVENT,
     &FIRING,

@@ -19,5 +19,5 @@ pub use clock::{ManualClock, START};
 pub use fixture::Fixture;
 pub use world::{
     World, absent, all, bytes, data, dict_data, in_status, minutes, name, named, names_of,
-    new_unit, request, seconds, spec_name, text, worker_name,
+    new_unit, publishing, request, seconds, spec_name, text, worker_name,
 };

@@ -4,6 +4,7 @@
 //! that is how a script fails.
 
 mod attempts;
+mod definitions;
 mod specs;
 mod units;
 mod values;
@@ -17,6 +18,7 @@ use model::{
     Reply, Result, Time, Write,
 };
 
+pub use self::definitions::publishing;
 pub use self::values::{
     absent, all, bytes, data, dict_data, in_status, minutes, name, named, names_of, new_unit,
     request, seconds, spec_name, text, worker_name,

@@ -1,7 +1,7 @@
 //! The table of error codes, read from the source that defines it.
 
 /// Where the table is.
-pub(crate) const SOURCE: &str = "crates/model/src/error.rs";
+pub(crate) const SOURCE: &str = "crates/model/src/error/code.rs";
 /// Where the pages are.
 pub(crate) const FOLDER: &str = "docs/book/src/errors/";
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_real_table_is_understood() {
-        let source = include_str!("../../../crates/model/src/error.rs");
+        let source = include_str!("../../../crates/model/src/error/code.rs");
         let codes = read(source);
         let lost = model::Error::LostLease.code();
         let found = codes.iter().find(|code| code.code == lost.code).unwrap();

@@ -53,7 +53,7 @@ mod tests {
             ("docs/book/src/errors/four.md", "# `five`\n"),
         ];
         let expected = [
-            "crates/model/src/error.rs:3",
+            "crates/model/src/error/code.rs:3",
             "docs/book/src/errors/four.md:1",
             "docs/book/src/errors/three.md:1",
         ];

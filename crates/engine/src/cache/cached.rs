@@ -69,7 +69,7 @@ pub struct Cached {
     pub(super) hint: Arc<Notify>,
     clock: Arc<dyn Clock>,
     /// The engine below, if that tells of each of its commits by itself.
-    engine: Option<Arc<Engine>>,
+    pub(super) engine: Option<Arc<Engine>>,
 }
 
 impl fmt::Debug for Cached {
@@ -158,7 +158,7 @@ impl Cached {
         let Some(namespace) = key.namespace() else {
             return self.backend.read(key, at_least).await;
         };
-        if !self.freshness.is_fresh() {
+        if !self.is_fresh() {
             let floor = self.core().newest(namespace);
             return self.load_alone(key, id, at_least.max(floor)).await;
         }
@@ -213,6 +213,13 @@ impl Cached {
         self.meters.show(&self.counts());
         let loaded = self.backend.read(key.clone(), at_least).await;
         kinds::guard(&key, id, loaded, |read| kinds::id_of(&read.answer))
+    }
+
+    /// Tells whether what is kept may be given out: what others commit is heard of, and others
+    /// wait until it is.
+    fn is_fresh(&self) -> bool {
+        let covers = |engine: &Arc<Engine>| engine.lease_covers(self.freshness.looked());
+        self.freshness.is_fresh() && self.engine.as_ref().is_none_or(covers)
     }
 
     pub(super) fn now(&self) -> Time {

@@ -271,14 +271,15 @@ impl Core {
                 self.counts.floors += 1;
             }
             record => {
-                let Some(key) = kinds::key_of(namespace, record) else { return };
-                if self.entries.peek(&key).is_some_and(|entry| entry.as_of < at) {
-                    self.entries.remove(&key);
-                    self.counts.floors += 1;
-                }
-                if let Some(fill) = self.fills.get_mut(&key) {
-                    fill.floor = fill.floor.max(at);
-                    self.counts.floors += 1;
+                for key in kinds::keys_of(namespace, record) {
+                    if self.entries.peek(&key).is_some_and(|entry| entry.as_of < at) {
+                        self.entries.remove(&key);
+                        self.counts.floors += 1;
+                    }
+                    if let Some(fill) = self.fills.get_mut(&key) {
+                        fill.floor = fill.floor.max(at);
+                        self.counts.floors += 1;
+                    }
                 }
             }
         }

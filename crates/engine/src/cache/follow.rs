@@ -24,12 +24,15 @@ pub(super) struct Freshness {
     start: Instant,
     /// In milliseconds since the start.
     until: AtomicU64,
+    /// When the last look that succeeded began, in nanoseconds since the start.
+    looked: AtomicU64,
 }
 
 impl Freshness {
     /// Starts as fresh for good: as long as nobody follows, nobody else is there.
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), until: AtomicU64::new(u64::MAX) }
+        let (until, looked) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
+        Self { start: Instant::now(), until, looked }
     }
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -40,6 +43,20 @@ impl Freshness {
     /// Tells whether somebody follows.
     fn is_limited(&self) -> bool {
         self.until.load(Ordering::Acquire) != u64::MAX
+    }
+
+    /// Gives the time at which the last look that succeeded began.
+    pub(super) fn looked(&self) -> Instant {
+        self.start + Duration::from_nanos(self.looked.load(Ordering::Acquire))
+    }
+
+    /// Takes note of a look that succeeded, for so long.
+    fn look(&self, asked: Instant, fresh_max: Duration) {
+        let since = asked.saturating_duration_since(self.start).as_nanos();
+        self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
+        if self.is_limited() {
+            self.until(asked + fresh_max);
+        }
     }
 
     fn until(&self, time: Instant) {
@@ -77,11 +94,14 @@ impl Cached {
             let asked = Instant::now();
             let positions = self.core().positions();
             let mut more = false;
-            if !positions.is_empty() {
+            let mut epoch = None;
+            // Nobody has to be told how far a cache is that keeps nothing and has no engine.
+            if !positions.is_empty() || self.engine.is_some() {
                 let read = self.backend.read(Query::Since(positions), 0).await?;
                 let Answer::Events(events) = read.answer else {
                     return Err(Error::Internal("something else than events was told".to_owned()));
                 };
+                epoch = Some(read.as_of);
                 more = !events.is_empty();
                 let counts = {
                     let mut core = self.core();
@@ -94,8 +114,11 @@ impl Cached {
             }
             // One answer has not room for everything, so the end is where there is nothing new.
             if !more {
-                if self.freshness.is_limited() {
-                    self.freshness.until(asked + self.options.fresh_max);
+                self.freshness.look(asked, self.options.fresh_max);
+                // Everything up to here is applied in the namespaces that were looked at, and what
+                // began since then read what is newer.
+                if let (Some(engine), Some(epoch)) = (&self.engine, epoch) {
+                    engine.note_applied(epoch);
                 }
                 return Ok(());
             }

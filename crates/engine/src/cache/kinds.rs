@@ -1,11 +1,12 @@
-//! What can be kept: answers to questions about one spec, unit or worker by name, and that there
-//! is none of that name.
+//! What can be kept: answers to questions about one spec, unit, worker or definition by name, and
+//! that there is none of that name.
 //!
 //! Namespaces are not kept, since every commit changes the revision that they show, and neither are
 //! tokens, which belong to no namespace's history and must end everywhere at once.
 
 use model::{
-    Answer, Error, Id, Namespace, Query, RecordKey, Result, SpecRef, Time, UnitRef, UnitStatus,
+    Answer, DefinitionAnswer, DefinitionQuery, Error, Id, Namespace, Query, RecordKey, Result,
+    SpecRef, Time, UnitRef, UnitStatus,
 };
 
 /// How long an answer holds if nobody writes.
@@ -25,7 +26,10 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
     match query {
         Query::Spec(_, spec) => Some(spec.id.take()),
         Query::Unit(_, unit) => Some(unit.id.take()),
-        Query::Worker(..) => Some(None),
+        Query::Worker(..)
+        | Query::Definitions(_, DefinitionQuery::One(_) | DefinitionQuery::Version(_, None)) => {
+            Some(None)
+        }
         Query::Namespaces(_)
         | Query::Namespace(_)
         | Query::Specs(..)
@@ -45,22 +49,31 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
     }
 }
 
-/// Gives the key of a record, if records of its kind are kept one by one.
-pub(crate) fn key_of(namespace: &Namespace, record: RecordKey) -> Option<Query> {
+/// Gives the keys of a record, if records of its kind are kept one by one.
+pub(crate) fn keys_of(
+    namespace: &Namespace,
+    record: RecordKey,
+) -> impl Iterator<Item = Query> + use<> {
     let namespace = namespace.clone();
-    match record {
+    let mut second = None;
+    let first = match record {
         RecordKey::Spec(name) => Some(Query::Spec(namespace, SpecRef { name, id: None })),
         RecordKey::Unit(spec, name) => {
             Some(Query::Unit(namespace, UnitRef { spec, name, id: None }))
         }
         RecordKey::Worker(name) => Some(Query::Worker(namespace, name)),
+        RecordKey::Definition(name) => {
+            let published = DefinitionQuery::Version(name.clone(), None);
+            second = Some(Query::Definitions(namespace.clone(), published));
+            Some(Query::Definitions(namespace, DefinitionQuery::One(name)))
+        }
         RecordKey::Namespace
         | RecordKey::SpecAll(_)
         | RecordKey::Locks
         | RecordKey::Token(_)
-        | RecordKey::Definition(_)
         | RecordKey::Instance(_) => None,
-    }
+    };
+    first.into_iter().chain(second)
 }
 
 /// Tells whether an error says that there is nothing of the very name that was asked for.
@@ -73,6 +86,7 @@ pub(crate) fn is_absent(key: &Query, error: &Error) -> bool {
         (Query::Spec(..), Error::NoSuchWorkSpec(_))
             | (Query::Unit(..), Error::NoSuchWorkUnit(_))
             | (Query::Worker(..), Error::NoSuchWorker(_))
+            | (Query::Definitions(..), Error::NoSuchDefinition(_) | Error::NoSuchVersion { .. })
     )
 }
 
@@ -128,6 +142,12 @@ pub(crate) fn weight(key: &Query, answer: Option<&Answer>) -> usize {
         }
         Query::Spec(namespace, spec) => namespace.as_str().len() + spec.name.as_str().len(),
         Query::Worker(namespace, worker) => namespace.as_str().len() + worker.as_str().len(),
+        Query::Definitions(namespace, query) => {
+            let (DefinitionQuery::One(name) | DefinitionQuery::Version(name, _)) = query else {
+                return ENTRY;
+            };
+            namespace.as_str().len() + name.len()
+        }
         _ => 0,
     };
     let data = match answer {
@@ -143,6 +163,7 @@ pub(crate) fn weight(key: &Query, answer: Option<&Answer>) -> usize {
             let children = worker.children.iter().map(|child| 32 + child.as_str().len());
             256 + worker.data.as_cbor().len() + worker.mode.len() + children.sum::<usize>()
         }
+        Some(Answer::Definitions(DefinitionAnswer::Version(version))) => 256 + version.source.len(),
         _ => 0,
     };
     ENTRY + 2 * name + data

@@ -1,30 +1,38 @@
-//! Publishing, retracting and deleting definitions: the pipeline around the one transaction.
+//! Definitions over a store: what is a run of the pipeline, drafts, and questions.
 
-use std::sync::Arc;
-
-use model::{
-    Command, Committed, DefinitionCommand, DefinitionQuery, Namespace, Read, Reply, Result, Write,
-};
+use model::{Command, DefinitionCommand, DefinitionQuery, Namespace, Read, Reply, Result};
 use queue::Work;
 use store::Tx;
 
 use super::misplaced;
-use crate::engine::Shared;
 
 /// Tells whether a command is a run of the pipeline.
 pub(super) fn is_pipeline(command: &Command) -> bool {
-    matches!(command, Command::Definition(command)
-        if !matches!(command, DefinitionCommand::SaveDraft { .. } | DefinitionCommand::DeleteDraft { .. }))
+    matches!(command, Command::Definition(command) if command.terms().is_some())
 }
 
-pub(super) async fn run(_shared: &Arc<Shared>, write: &Write) -> Result<Committed> {
-    Err(misplaced(&write.commands[0]))
+/// Applies a command in the transaction of its write.
+pub(crate) fn apply(work: &mut Work<'_>, command: &DefinitionCommand) -> Result<Reply> {
+    match command {
+        DefinitionCommand::SaveDraft { name, source } => {
+            flow::publish::save_draft(work, name, source)
+        }
+        DefinitionCommand::DeleteDraft { name } => flow::publish::delete_draft(work, name),
+        DefinitionCommand::Publish(_)
+        | DefinitionCommand::Retract { .. }
+        | DefinitionCommand::Delete { .. }
+        | DefinitionCommand::DeleteVersion { .. }
+        | DefinitionCommand::Rollback { .. } => {
+            Err(misplaced(&Command::Definition(command.clone())))
+        }
+    }
 }
 
-pub(crate) fn apply(_work: &mut Work<'_>, command: &DefinitionCommand) -> Result<Reply> {
-    Err(misplaced(&Command::Definition(command.clone())))
-}
-
-pub(crate) fn answer(_tx: &mut dyn Tx, _: &Namespace, query: &DefinitionQuery) -> Result<Read> {
-    Err(model::Error::Internal(format!("{query:?}")))
+/// Answers a question on a snapshot.
+pub(crate) fn answer(
+    tx: &mut dyn Tx,
+    namespace: &Namespace,
+    query: &DefinitionQuery,
+) -> Result<Read> {
+    flow::publish::answer(tx, namespace, query)
 }

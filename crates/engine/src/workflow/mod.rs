@@ -4,7 +4,11 @@
 //! here; everything else are rules of the crate `flow`, applied in the transaction of the write.
 
 mod definition;
+pub(crate) mod driver;
 mod instance;
+pub(crate) mod job;
+mod pipeline;
+mod settle;
 
 use std::sync::Arc;
 
@@ -13,7 +17,9 @@ use model::{Command, Committed, Error, Result, Write};
 use crate::engine::Shared;
 
 pub(crate) use definition::{answer as definition_answer, apply as apply_definition};
-pub(crate) use instance::{answer as instance_answer, apply as apply_instance};
+pub(crate) use instance::{answer as instance_answer, apply as apply_instance, explain};
+pub(crate) use pipeline::Stages;
+pub use pipeline::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};
 
 /// Does writes that take more than one transaction; none says that a write is not of these.
 pub(crate) async fn intercept(shared: &Arc<Shared>, write: &Write) -> Option<Result<Committed>> {
@@ -22,7 +28,7 @@ pub(crate) async fn intercept(shared: &Arc<Shared>, write: &Write) -> Option<Res
     let (definitions, events, all) = (definitions.count(), events.count(), write.commands.len());
     match (definitions, events) {
         (0, 0) => None,
-        (count, 0) if count == all => Some(definition::run(shared, write).await),
+        (count, 0) if count == all => Some(pipeline::run(shared, write).await),
         (0, count) if count == all => Some(instance::receive(shared, write).await),
         _ => Some(Err(Error::bad_input(
             "a write that publishes, or takes events in, can do nothing else; send it by itself",

@@ -9,5 +9,6 @@
 
 mod cache;
 mod nodes;
+mod publish;
 mod stores;
 mod waiting;

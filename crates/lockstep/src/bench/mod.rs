@@ -13,6 +13,7 @@ mod inside;
 mod latency;
 mod load;
 mod machine;
+pub(crate) mod mail;
 mod names;
 pub(crate) mod nodes;
 mod plan;

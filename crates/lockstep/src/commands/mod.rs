@@ -5,12 +5,17 @@ pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod event;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod instance;
 pub(crate) mod load;
+pub(crate) mod mail;
 pub(crate) mod man;
 pub(crate) mod namespace;
+pub(crate) mod node;
+pub(crate) mod schedule;
 pub(crate) mod spec;
 pub(crate) mod summary;
 pub(crate) mod token;
@@ -45,12 +50,18 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     flags.push(("token", global.token));
     flags.push(("token_file", global.token_file));
     flags.push(("namespace", global.namespace));
+    if let Noun::Workflow(verb) = &noun
+        && let Some(outcome) = verb.run_alone(out)
+    {
+        return outcome;
+    }
     match noun {
         Noun::Bench(verb) => verb.run(out)?,
         Noun::Completions(args) => args.run()?,
         Noun::Man(args) => args.run()?,
         Noun::Reference => reference::run()?,
-        Noun::Workflow(verb) => return verb.run(out),
+        Noun::Expressions => expressions()?,
+        Noun::Mail(verb) => return verb.run(out),
         noun => {
             let config = Config::load(global.config.as_deref(), flags)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -61,6 +72,13 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Computes expressions until standard input ends.
+fn expressions() -> Result<()> {
+    // The allocator alone reserves 1 GiB of addresses, which it does not use.
+    let limits = flow::expr::Limits { memory_bytes: 2 << 30, processor_seconds: 2 };
+    Ok(flow::expr::serve(std::io::stdin(), std::io::stdout(), limits)?)
 }
 
 async fn dispatch(noun: Noun, config: Config, out: Output) -> Result<ExitCode> {
@@ -103,6 +121,12 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         Noun::Attempt(verb) => verb.run(session).await,
         Noun::Summary(args) => args.run(session).await,
         Noun::Load(args) => args.run(session).await,
+        Noun::Workflow(verb) => verb.run(session).await,
+        Noun::Run(args) => args.run(session).await,
+        Noun::Node(verb) => verb.run(session).await,
+        Noun::Instance(verb) => verb.run(session).await,
+        Noun::Event(verb) => verb.run(session).await,
+        Noun::Schedule(verb) => verb.run(session).await,
         Noun::Serve(_)
         | Noun::Config(_)
         | Noun::Demo(_)
@@ -118,8 +142,9 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Bench(_)
         | Noun::Completions(_)
         | Noun::Man(_)
-        | Noun::Workflow(_)
-        | Noun::Reference => Ok(()),
+        | Noun::Mail(_)
+        | Noun::Reference
+        | Noun::Expressions => Ok(()),
     }
 }
 

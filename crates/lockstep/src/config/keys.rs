@@ -7,7 +7,7 @@ use model::Namespace;
 use server::Rate;
 
 use super::StoreAt;
-use crate::{failure::Failure, span};
+use crate::{failure::Failure, span, steps::Guard, webhook::Webhook};
 
 /// One setting that there is.
 pub(super) struct Key {
@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 14] = [
+pub(super) const KEYS: [Key; 18] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -98,6 +98,34 @@ pub(super) const KEYS: [Key; 14] = [
         check: anything,
     },
     Key {
+        name: "serve.steps_may_call",
+        env: "LOCKSTEP_STEPS_MAY_CALL",
+        flag: "--steps-may-call",
+        default: || Some(String::new()),
+        check: |text| guard(text).map(drop),
+    },
+    Key {
+        name: "serve.processes",
+        env: "LOCKSTEP_PROCESSES",
+        flag: "--processes",
+        default: || Some("off".to_owned()),
+        check: |text| on_or_off(text).map(drop),
+    },
+    Key {
+        name: "serve.secrets",
+        env: "LOCKSTEP_SECRETS",
+        flag: "--secrets",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "serve.publish_webhooks",
+        env: "LOCKSTEP_PUBLISH_WEBHOOKS",
+        flag: "--publish-webhooks",
+        default: || Some(String::new()),
+        check: |text| webhooks(text).map(drop),
+    },
+    Key {
         name: "serve.grace",
         env: "LOCKSTEP_GRACE",
         flag: "--grace",
@@ -125,7 +153,7 @@ fn data_file() -> Option<PathBuf> {
 }
 
 /// Finds a folder of the XDG base directory rules: only absolute paths count.
-pub(super) fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+pub(crate) fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let named = env::var_os(variable).map(PathBuf::from).and_then(absolute);
     named.or_else(|| env::home_dir().map(|home| home.join(below_home)))
@@ -160,6 +188,19 @@ pub(super) fn rate(text: &str) -> Result<Rate> {
         Failure::usage(message, "write a whole number, or 0 for no limit")
     })?;
     Ok(NonZeroU32::new(number).map_or(Rate::Unlimited, Rate::Max))
+}
+
+/// Reads networks.
+pub(super) fn guard(text: &str) -> Result<Guard> {
+    let hint = "write networks such as 10.0.0.0/8, with commas between them";
+    Guard::parse(text).map_err(|why| Failure::usage(why, hint).into())
+}
+
+/// Reads who is asked before anything is published.
+pub(super) fn webhooks(text: &str) -> Result<Vec<Webhook>> {
+    let hint =
+        "write NAME=URL with commas between them, and NAME?=URL for one that need not answer";
+    Webhook::parse_all(text).map_err(|why| Failure::usage(why, hint).into())
 }
 
 pub(super) fn on_or_off(text: &str) -> Result<bool> {

@@ -39,6 +39,7 @@ use crate::{
     output::Output,
     serve,
     signals::{INTERRUPTED, Stop},
+    steps::Means,
 };
 
 const FLOW: &str = include_str!("../../../../examples/flows/files.yaml");
@@ -90,7 +91,8 @@ pub(crate) async fn run(args: DemoArgs, out: Output) -> Result<ExitCode> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let grace = Duration::from_secs(5);
     let options = server::Options { listen, open: true, rate: server::Rate::Usual, grace };
-    let server = serve::start(store, options, serve::Cache::Alone, None).await?;
+    let server =
+        serve::start(store, options, (serve::Cache::Alone, None), Means::default()).await?;
     let url = format!("http://{}", server.address());
     out.note(format!("server: {url}, store: {}", database.display()));
 

@@ -6,4 +6,5 @@ mod crash;
 mod frozen;
 mod histories;
 mod nodes;
+mod publishing;
 mod slow;

@@ -177,6 +177,8 @@ enum StoredEvent<'b> {
     InstancesChanged(#[n(0)] Vec<u64>),
     #[n(18)]
     EventsReceived(#[n(0)] u64, #[n(1)] u64),
+    #[n(19)]
+    RunChanged(#[n(0)] u64),
 }
 
 /// Unit names as a list of byte strings.
@@ -239,6 +241,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::TokenChanged(id) => Self::TokenChanged(id),
             EventBody::LocksChanged => Self::LocksChanged,
             EventBody::DefinitionsChanged(names) => Self::DefinitionsChanged(names.clone()),
+            EventBody::RunChanged(id) => Self::RunChanged(*id),
             EventBody::InstancesChanged(ids) => Self::InstancesChanged(ids.clone()),
             EventBody::EventsReceived(first, last) => Self::EventsReceived(*first, *last),
         }
@@ -283,6 +286,7 @@ impl StoredEvent<'_> {
             Self::TokenChanged(id) => EventBody::TokenChanged(id.to_owned()),
             Self::LocksChanged => EventBody::LocksChanged,
             Self::DefinitionsChanged(names) => EventBody::DefinitionsChanged(names),
+            Self::RunChanged(id) => EventBody::RunChanged(id),
             Self::InstancesChanged(ids) => EventBody::InstancesChanged(ids),
             Self::EventsReceived(first, last) => EventBody::EventsReceived(first, last),
         })

@@ -8,7 +8,7 @@ use crate::{
     openapi,
     outcome::Outcome,
     page,
-    wire::{Health, LimitList, LimitRow, Version},
+    wire::{Health, LimitList, LimitRow, NodeList, Version},
 };
 
 /// Says that the process answers at all.
@@ -29,6 +29,13 @@ pub(crate) async fn ready(call: Call) -> Result<Outcome> {
         Ok(_) => Outcome::json(&Health { status: "ok" }),
         Err(_) => not("the store does not answer"),
     }
+}
+
+/// Lists the nodes of a shared store.
+pub(crate) async fn nodes(call: Call) -> Result<Outcome> {
+    let read = call.read(model::Query::Nodes).await?;
+    let model::Answer::Nodes(nodes) = read.answer else { return Err(crate::call::mismatch()) };
+    Outcome::json(&NodeList { nodes })
 }
 
 pub(crate) async fn version(_call: Call) -> Result<Outcome> {

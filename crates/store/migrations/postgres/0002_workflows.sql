@@ -91,15 +91,6 @@ CREATE TABLE inbox (
     PRIMARY KEY (namespace, instance, seq)
 ) WITH (fillfactor = 70);
 
-CREATE TABLE step (
-    namespace bigint,
-    unit bigint,
-    instance bigint,
-    body bytea NOT NULL,
-    PRIMARY KEY (namespace, unit)
-) WITH (fillfactor = 70);
-CREATE INDEX step_instance ON step (namespace, instance, unit) WHERE instance IS NOT NULL;
-
 CREATE TABLE event_wait (
     namespace bigint,
     instance bigint,

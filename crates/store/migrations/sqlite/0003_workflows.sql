@@ -91,15 +91,6 @@ CREATE TABLE inbox (
     PRIMARY KEY (namespace, instance, seq)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE step (
-    namespace INTEGER NOT NULL,
-    unit INTEGER NOT NULL,
-    instance INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (namespace, unit)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX step_instance ON step (namespace, instance, unit) WHERE instance IS NOT NULL;
-
 CREATE TABLE event_wait (
     namespace INTEGER NOT NULL,
     instance INTEGER NOT NULL,

@@ -261,6 +261,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::WorkerChanged(_)
         | EventBody::LocksChanged
         | EventBody::DefinitionsChanged(_)
+        | EventBody::RunChanged(_)
         | EventBody::InstancesChanged(_)
         | EventBody::EventsReceived(..)
         | EventBody::TokenChanged(_) => {}

@@ -4,6 +4,10 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use engine::Engine;
+use mail::driver::{
+    imap::reply::{FolderRow, Reply},
+    maildir::name::FileName,
+};
 use model::{
     Answer, AttemptChange, Backend, Change, ChangeAttempts, Claim, Data, Datum, Namespace, Query,
     QueueCommand, Reply, SpecName, SpecRef, UnitFilter, UnitName, WorkerName, Write,
@@ -20,7 +24,7 @@ use crate::{ManualClock, rpc::V};
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their folders in `fuzz/seeds`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("cbor", cbor),
     ("json", json),
     ("name", name),
@@ -29,6 +33,9 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("chain", chain),
     ("rpc_frame", rpc_frame),
     ("rpc_call", rpc_call),
+    ("imap_response", imap_response),
+    ("imap_folder", imap_folder),
+    ("maildir_name", maildir_name),
 ];
 
 /// Reads the seed files of a target, in the order of their names.
@@ -144,6 +151,41 @@ pub fn rpc_call(bytes: &[u8]) -> bool {
     let V::Map(pairs) = V::read(&payload) else { panic!("an answer is a map") };
     assert_eq!(pairs.len(), 2);
     pairs.iter().any(|(key, id)| *key == crate::rpc::b("id") && *id != V::Null)
+}
+
+/// A mail server's response is understood or refused, and names no folder that leads elsewhere.
+pub fn imap_response(bytes: &[u8]) -> bool {
+    let reply = mail::driver::imap::decode(bytes, 32);
+    if let Some(Reply::Folder(row)) = &reply {
+        is_folder(row);
+    }
+    reply.is_some()
+}
+
+/// A mail server's name for a folder is one that every store can have, or none.
+pub fn imap_folder(bytes: &[u8]) -> bool {
+    let Some((separator, name)) = bytes.split_first() else { return false };
+    let separator = separator.is_ascii_graphic().then_some(char::from(*separator));
+    is_folder(&FolderRow { separator, name: name.to_vec(), attributes: Vec::new() })
+}
+
+fn is_folder(row: &FolderRow) -> bool {
+    let Ok(folder) = mail::driver::imap::folder_name(row) else { return false };
+    assert_eq!(mail::FolderName::new(folder.as_str()).as_ref(), Ok(&folder));
+    assert!(folder.parts().all(|part| !["", ".", ".."].contains(&part)));
+    assert!(!folder.as_str().contains(char::is_control));
+    true
+}
+
+/// The name of a message file has a base, and says the same flags after it was written again.
+pub fn maildir_name(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let name = FileName::parse(text);
+    assert_eq!(name.base.is_empty(), text.is_empty());
+    let flags = name.flags(&[]);
+    let again = name.with(&flags, &[]).expect("flags without keywords have letters");
+    assert_eq!(FileName::parse(&again).flags(&[]), flags);
+    !flags.is_empty()
 }
 
 fn current_thread() -> Runtime {
@@ -313,6 +355,21 @@ mod tests {
     }
 
     #[test]
+    fn imap_responses_keep_their_promises() {
+        run("imap_response");
+    }
+
+    #[test]
+    fn imap_folders_keep_their_promises() {
+        run("imap_folder");
+    }
+
+    #[test]
+    fn maildir_names_keep_their_promises() {
+        run("maildir_name");
+    }
+
+    #[test]
     fn seeds_are_what_their_names_say() {
         let parses = |target: &str, parse: fn(&[u8]) -> bool| {
             seeds(target).iter().filter(|bytes| !parse(bytes)).count()
@@ -322,6 +379,8 @@ mod tests {
         assert_eq!(parses("chain", |bytes| Data::from_cbor(bytes).is_ok()), 0);
         assert_eq!(parses("rpc_frame", rpc_frame), 0);
         assert_eq!(parses("rpc_call", rpc_call), 0);
+        assert_eq!(parses("imap_response", imap_response), 0);
+        assert_eq!(parses("imap_folder", imap_folder), 0);
         assert_eq!(parses("cbor", |bytes| Data::from_cbor(bytes).is_ok()), 2);
     }
 }

@@ -111,6 +111,7 @@ pub fn absent<T>(result: &Result<T>) -> bool {
             | Error::NoSuchWorkSpec(_)
             | Error::NoSuchWorkUnit(_)
             | Error::NoSuchAttempt(_)
-            | Error::NoSuchWorker(_))
+            | Error::NoSuchWorker(_)
+            | Error::NoSuchDefinition(_))
     )
 }

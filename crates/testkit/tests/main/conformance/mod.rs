@@ -39,6 +39,7 @@ mod concurrency;
 mod data;
 mod decisions;
 mod defects;
+mod definitions;
 mod events;
 mod limits;
 mod namespaces;

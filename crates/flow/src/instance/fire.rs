@@ -1,0 +1,277 @@
+//! Firing triggers: at most one instance for each slot of a schedule and for each event.
+
+use model::{CloudEvent, Error, Id, Reply, Result, Time, TriggerControl};
+use queue::Work;
+use serde_json::{Value as Json, json};
+use store::TxExt as _;
+
+use super::{
+    definition, message,
+    rows::{Cause, EventRow, FiringRow, InstanceRow},
+    start::{Begin, begin},
+};
+use crate::{
+    publish::DefinitionRow,
+    run::Message,
+    schedule::{CatchUp, Overlap},
+    slots::Plan,
+    timer::{self, TimerRow, TriggerState, Waiting},
+};
+
+/// How late a slot may be and still count as fired in time.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Slots that are looked at when nobody was there for a long time; the rest counts as missed.
+const SLOTS_MAX: usize = 1_000;
+
+/// Fires a schedule whose time has come.
+pub(super) fn due(work: &mut Work<'_>, row: &TimerRow) -> Result<()> {
+    let mut state = TriggerState::of(row)?;
+    let live = work.live();
+    let head = definition::head_by_id(work.tx, live, row.owner)?;
+    let is_published = head.as_ref().is_some_and(|head| head.head.published.is_some());
+    let (Some(head), Some(plan), Some(first), true) =
+        (head, state.plan.clone(), row.due, is_published)
+    else {
+        return timer::put_trigger(work, row.owner, &row.name, &state, None);
+    };
+    let now = work.now;
+    let (slots, missed) = slots_until(&plan, &state, first, now);
+    state.missed += missed;
+    for slot in &slots {
+        slot_due(work, &head.name, row, &mut state, *slot)?;
+    }
+    let last = slots.last().copied().unwrap_or(first).max(first);
+    // Slots follow from each other and never from now; those between are counted above.
+    let next = if plan.follows_end() { None } else { state.next(last.max(before(now))) };
+    timer::put_trigger(work, row.owner, &row.name, &state, next)
+}
+
+/// Gives the last moment before a time, so that a slot at the very time is still to come.
+fn before(now: Time) -> Time {
+    Time(now.0.saturating_sub(1))
+}
+
+/// Gives the slots to fire for out of those that have come, and how many are left out.
+fn slots_until(plan: &Plan, state: &TriggerState, first: Time, now: Time) -> (Vec<Time>, u64) {
+    let anchor = state.anchor.unwrap_or(first);
+    let mut slots = vec![first];
+    while slots.len() < SLOTS_MAX
+        && let Some(last) = slots.last()
+        && let Some(next) = plan.next(anchor, *last).filter(|next| *next < now)
+        && !plan.follows_end()
+    {
+        slots.push(next);
+    }
+    let all = slots.len();
+    let keep = match plan.catch_up {
+        CatchUp::None => slots.iter().filter(|slot| now.since(**slot) <= GRACE).count(),
+        CatchUp::Last => 1,
+        CatchUp::All(most) => usize::try_from(most).unwrap_or(usize::MAX).min(all),
+    };
+    // What follows an end has one slot, which is never too late.
+    let keep = if plan.follows_end() { 1 } else { keep };
+    let slots = slots.split_off(all - keep.min(all));
+    let missed = (all - slots.len()) as u64;
+    (slots, missed)
+}
+
+fn slot_due(
+    work: &mut Work<'_>,
+    name: &str,
+    row: &TimerRow,
+    state: &mut TriggerState,
+    slot: Time,
+) -> Result<()> {
+    let overlap = state.plan.as_ref().map_or(Overlap::Skip, |plan| plan.overlap);
+    if !may_start(work, state, overlap, Waiting::Slot(slot))? {
+        return Ok(());
+    }
+    let cause = Cause::Slot { trigger: row.name.clone(), slot };
+    start(work, name, state, cause, json!({ "slot": slot.to_string() }), slot)
+}
+
+/// Says whether a trigger may start an instance now; if not, notes what it would have started.
+fn may_start(
+    work: &mut Work<'_>,
+    state: &mut TriggerState,
+    overlap: Overlap,
+    what: Waiting,
+) -> Result<bool> {
+    let Some(running) = state.running else { return Ok(true) };
+    match overlap {
+        Overlap::Allow => return Ok(true),
+        Overlap::Cancel => {
+            let reason = Some("its trigger starts another".to_owned());
+            message::tell(work, running, Message::Cancel { reason }, None)?;
+            return Ok(true);
+        }
+        Overlap::Buffer if state.waiting.is_none() => state.waiting = Some(what),
+        Overlap::Buffer | Overlap::Skip => state.missed += 1,
+    }
+    Ok(false)
+}
+
+fn start(
+    work: &mut Work<'_>,
+    definition: &str,
+    state: &mut TriggerState,
+    cause: Cause,
+    input: Json,
+    at: Time,
+) -> Result<()> {
+    let id =
+        begin(work, Begin { definition, version: None, input, cause, from: None, context: None })?;
+    state.fired += 1;
+    state.last = Some(at);
+    state.running = Some(id);
+    Ok(())
+}
+
+/// Starts what waited for the end of an instance.
+pub(super) fn waiting(
+    work: &mut Work<'_>,
+    ended: &InstanceRow,
+    trigger: &str,
+    state: &mut TriggerState,
+) -> Result<()> {
+    let Some(waiting) = state.waiting.take() else { return Ok(()) };
+    let live = work.live();
+    let head = definition::head_by_id(work.tx, live, ended.definition)?;
+    let Some(head) = head.filter(|head| head.head.published.is_some()) else { return Ok(()) };
+    let trigger = trigger.to_owned();
+    match waiting {
+        Waiting::Slot(slot) => {
+            let input = json!({ "slot": slot.to_string() });
+            start(work, &head.name, state, Cause::Slot { trigger, slot }, input, slot)
+        }
+        Waiting::Event(seq) => {
+            let row: Option<EventRow> = work.tx.get(EventRow::key(work.live(), seq))?;
+            let Some(row) = row else { return Ok(()) };
+            let cause = Cause::Event { trigger, event: seq };
+            start(work, &head.name, state, cause, input_of(&row.event), row.at)
+        }
+    }
+}
+
+/// Gives what a workflow takes that an event starts: by the specification, a list of the events.
+pub(super) fn input_of(event: &CloudEvent) -> Json {
+    json!([event])
+}
+
+/// Fires a trigger for an event; gives the instance, if one is started.
+pub(super) fn event(
+    work: &mut Work<'_>,
+    definition: (Id, &str),
+    trigger: &str,
+    overlap: Overlap,
+    row: &EventRow,
+) -> Result<Option<Id>> {
+    let (id, name) = definition;
+    let live = work.live();
+    let found = timer::trigger_state(work.tx, live, id, trigger)?;
+    let (mut state, due) = found.unwrap_or_default();
+    if state.is_paused {
+        return Ok(None);
+    }
+    let mut started = None;
+    if may_start(work, &mut state, overlap, Waiting::Event(row.seq))? {
+        let cause = Cause::Event { trigger: trigger.to_owned(), event: row.seq };
+        start(work, name, &mut state, cause, input_of(&row.event), row.at)?;
+        started = state.running;
+    }
+    timer::put_trigger(work, id, trigger, &state, due)?;
+    Ok(started)
+}
+
+/// Steers a trigger by hand.
+pub(super) fn control(
+    work: &mut Work<'_>,
+    name: &str,
+    trigger: &str,
+    control: &TriggerControl,
+) -> Result<Reply> {
+    let none = || Error::NoSuchTrigger(format!("{name}/{trigger}"));
+    let live = work.live();
+    let head = definition::head(work.tx, live, name)?;
+    let found = timer::trigger_state(work.tx, live, head.id, trigger)?;
+    let (mut state, mut due) = found.ok_or_else(none)?;
+    match control {
+        TriggerControl::Pause => {
+            state.is_paused = true;
+            due = None;
+        }
+        TriggerControl::Resume => {
+            state.is_paused = false;
+            due = state.next(work.now);
+        }
+        TriggerControl::Backfill { from, until } => {
+            backfill(work, &head, trigger, &mut state, (*from, *until))?;
+        }
+    }
+    timer::put_trigger(work, head.id, trigger, &state, due)?;
+    work.events.push(model::EventBody::DefinitionsChanged(vec![name.to_owned()]));
+    Ok(Reply::Done)
+}
+
+/// Starts an instance for each slot of a stretch of time, whatever is under way.
+fn backfill(
+    work: &mut Work<'_>,
+    head: &DefinitionRow,
+    trigger: &str,
+    state: &mut TriggerState,
+    (from, until): (Time, Time),
+) -> Result<()> {
+    let Some(plan) = state.plan.clone().filter(|plan| !plan.follows_end()) else {
+        return Err(Error::bad_input("only schedules by cron and every have slots to fill"));
+    };
+    if until > work.now {
+        return Err(Error::bad_input(
+            "the stretch must end by now; what is to come fires by itself",
+        ));
+    }
+    let anchor = state.anchor.unwrap_or(from);
+    let (mut slots, mut at) = (Vec::new(), before(from));
+    while let Some(slot) = plan.next(anchor, at).filter(|slot| *slot < until) {
+        if slots.len() == SLOTS_MAX {
+            return Err(Error::too_large("slots in one stretch", SLOTS_MAX + 1, SLOTS_MAX));
+        }
+        slots.push(slot);
+        at = slot;
+    }
+    let (last, running) = (state.last, state.running);
+    for slot in slots {
+        let cause = Cause::Slot { trigger: trigger.to_owned(), slot };
+        let key = slot.0.to_be_bytes();
+        if has_fired(work, head.id, trigger, &key)? {
+            continue;
+        }
+        start(work, &head.name, state, cause, json!({ "slot": slot.to_string() }), slot)?;
+        let instance = state.running.unwrap_or_default();
+        note_firing(work, head.id, trigger, &key, instance)?;
+    }
+    (state.last, state.running) = (last, running);
+    Ok(())
+}
+
+/// Says whether a trigger has fired for a slot or key.
+pub(super) fn has_fired(
+    work: &mut Work<'_>,
+    definition: Id,
+    trigger: &str,
+    slot: &[u8],
+) -> Result<bool> {
+    let key = FiringRow::key(work.live(), definition, trigger, slot);
+    Ok(work.tx.get::<FiringRow>(key)?.is_some())
+}
+
+/// Notes that a trigger has fired for a slot or key.
+pub(super) fn note_firing(
+    work: &mut Work<'_>,
+    definition: Id,
+    trigger: &str,
+    slot: &[u8],
+    instance: Id,
+) -> Result<()> {
+    let (namespace, trigger, slot) = (work.live(), trigger.to_owned(), slot.to_vec());
+    work.tx.put(&FiringRow { namespace, definition, trigger, slot, instance })
+}

@@ -1,0 +1,159 @@
+//! Steps as work units: what is added for a step, and what its end tells the instance.
+
+use model::{
+    AddUnits, Data, EventBody, Id, NewUnit, QueueCommand, Result, SetUnits, SpecName, SpecRef,
+    UnitChange, UnitFilter, UnitMeta, UnitName, data_from_json, data_to_json,
+};
+use queue::Work;
+use serde_json::{Value as Json, json};
+
+use super::{message, rows::InstanceRow};
+use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan};
+
+/// What the names of units begin with that are steps of instances.
+const PREFIX: &[u8] = b"flow/";
+
+/// Gives the name of the work spec for what the server does itself.
+pub fn builtin_spec(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::Http => "lockstep.http",
+        Builtin::OpenApi => "lockstep.openapi",
+        Builtin::Script => "lockstep.script",
+        Builtin::Shell => "lockstep.shell",
+    }
+}
+
+/// The runtime of the work specs for what the server does itself.
+pub const BUILTIN_RUNTIME: &str = "lockstep";
+
+/// Gives the name of the unit for a step.
+fn name_of(instance: Id, step: &str) -> Result<UnitName> {
+    UnitName::new(format!("flow/{instance}/{step}").into_bytes())
+}
+
+/// Gives the instance and step that a unit is for, if its name says that it is for one.
+fn step_of(name: &UnitName) -> Option<(Id, &str)> {
+    let rest = name.as_bytes().strip_prefix(PREFIX)?;
+    let (instance, step) = std::str::from_utf8(rest).ok()?.split_once('/')?;
+    Some((instance.parse().ok()?, step))
+}
+
+/// Adds the unit for a step. What cannot be added fails the step and nothing else.
+pub(super) fn add(work: &mut Work<'_>, row: &mut InstanceRow, plan: &UnitPlan) -> Result<()> {
+    match try_add(work, row, plan) {
+        Ok(spec) => {
+            if !plan.detached {
+                row.body.units.push((plan.step.clone(), spec));
+            }
+            Ok(())
+        }
+        Err(error) if error.code().status >= 500 => Err(error),
+        Err(error) => {
+            let fault = Fault::standard(Standard::Configuration, error.to_string());
+            fail(work, row.id, &plan.step, fault)
+        }
+    }
+}
+
+fn fail(work: &mut Work<'_>, instance: Id, step: &str, fault: Fault) -> Result<()> {
+    let result = StepResult::Fault(fault);
+    message::tell(work, instance, Message::UnitDone { step: step.to_owned(), result }, None)
+}
+
+fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<String> {
+    let (spec, meta) = match &plan.target {
+        Target::Work { spec, priority, not_before, .. } => {
+            let priority = priority.unwrap_or_default();
+            (spec.clone(), UnitMeta { priority, not_before: *not_before })
+        }
+        Target::Builtin(builtin) => {
+            let spec = builtin_spec(*builtin);
+            let data = data_from_json(&json!({
+                "name": spec, "runtime": BUILTIN_RUNTIME,
+                "desc": "Steps of workflows that the server does itself.",
+            }))?;
+            queue::ensure_spec(work, &SpecName::new(spec)?, &data)?;
+            (spec.to_owned(), UnitMeta::default())
+        }
+    };
+    let name = name_of(row.id, &plan.step)?;
+    let unit = NewUnit { name, data: data_of(plan)?, meta, delay: None };
+    let spec_ref = SpecRef { name: SpecName::new(spec.as_str())?, id: None };
+    let add = AddUnits { spec: spec_ref, units: vec![unit] };
+    queue::apply(work, &QueueCommand::AddUnits(add))?;
+    Ok(spec)
+}
+
+/// Gives what the worker of a step is told: the input, and beside it what a receiver can tell a
+/// repetition by.
+fn data_of(plan: &UnitPlan) -> Result<Data> {
+    let mut input = match &plan.input {
+        Json::Object(map) => map.clone(),
+        Json::Null => serde_json::Map::new(),
+        other => serde_json::Map::from_iter([("input".to_owned(), other.clone())]),
+    };
+    if matches!(plan.target, Target::Builtin(_)) {
+        let about = json!({"idempotencyKey": plan.idempotency_key, "deadline": plan.deadline});
+        input.insert("lockstep".to_owned(), about);
+    }
+    data_from_json(&Json::Object(input))
+}
+
+/// Takes the unit of a step back, unless it has ended.
+pub(super) fn cancel(work: &mut Work<'_>, row: &mut InstanceRow, step: &str) -> Result<()> {
+    let Some(position) = row.body.units.iter().position(|(known, _)| known == step) else {
+        return Ok(());
+    };
+    let (_, spec) = row.body.units.remove(position);
+    let spec = SpecRef { name: SpecName::new(spec)?, id: None };
+    let names = Some(vec![name_of(row.id, step)?]);
+    let filter = UnitFilter { names, ..UnitFilter::default() };
+    let delete = SetUnits { spec, filter, change: UnitChange::Delete };
+    match queue::apply(work, &QueueCommand::SetUnits(delete)) {
+        // Its spec may have been destroyed, and the unit with it.
+        Ok(_) | Err(model::Error::NoSuchWorkSpec(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells instances of the units of theirs that ended in this write.
+pub fn units_ended(work: &mut Work<'_>) -> Result<()> {
+    let ended: Vec<(SpecName, UnitName, Id, bool)> = work
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            EventBody::UnitFinished(spec, unit, attempt) => Some((spec, unit, *attempt, true)),
+            EventBody::UnitFailed(spec, unit, attempt) => Some((spec, unit, *attempt, false)),
+            _ => None,
+        })
+        .filter(|(_, unit, ..)| unit.as_bytes().starts_with(PREFIX))
+        .map(|(spec, unit, attempt, is_good)| (spec.clone(), unit.clone(), attempt, is_good))
+        .collect();
+    for (spec, unit, attempt, is_good) in ended {
+        let Some((instance, step)) = step_of(&unit) else { continue };
+        let Some(row) = message::find(work, instance)? else { continue };
+        let is_ours = |(known, of): &(String, String)| known == step && *of == *spec.as_str();
+        if !row.body.units.iter().any(is_ours) {
+            continue;
+        }
+        let data = queue::data_of_attempt(work, &spec, &unit, attempt)?;
+        let json = data_to_json(&data);
+        let result =
+            if is_good { StepResult::Output(json) } else { StepResult::Fault(fault(&json)) };
+        message::tell(work, instance, Message::UnitDone { step: step.to_owned(), result }, None)?;
+    }
+    Ok(())
+}
+
+/// Reads the error of a unit that failed: the one that its worker gave below `error`, or one made
+/// of its last words.
+fn fault(data: &Json) -> Fault {
+    if let Some(error) = data.get("error")
+        && let Ok(fault) = serde_json::from_value(error.clone())
+    {
+        return fault;
+    }
+    let words =
+        ["traceback", "error", "stderr"].into_iter().find_map(|key| data.get(key)?.as_str());
+    Fault::standard(Standard::Runtime, words.unwrap_or("the worker gave no reason"))
+}

@@ -1,0 +1,91 @@
+//! `lockstep mail`.
+
+mod account;
+mod examine;
+mod place;
+mod plan;
+mod settings;
+mod show;
+mod sync;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::output::Output;
+
+const SYNC_HELP: &str = "\
+What changed on one side since both last agreed is done on the other. Nothing is lost: removed
+messages are kept for 30 days, and too many removals at once wait for `lockstep mail approve`.
+
+Exit codes: 0 both sides are the same, 1 something could not be done, 3 removals are held.
+
+Examples:
+  lockstep mail sync home
+  lockstep mail sync home --dry-run
+  lockstep mail sync --watch";
+
+/// What to do with mail.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Accounts: two stores of mail that are kept in step
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Make both sides of accounts the same
+    #[command(after_long_help = SYNC_HELP)]
+    Sync(sync::SyncArgs),
+    /// Show what a sync would do
+    #[command(after_long_help = "With --json the plan is written as `apply` reads it.\n\n\
+        Examples:\n  lockstep mail plan home\n  lockstep mail plan home --json > plan.json")]
+    Plan(plan::PlanArgs),
+    /// Do what a written plan says, as far as it still holds
+    #[command(after_long_help = "Examples:\n  lockstep mail apply plan.json")]
+    Apply(plan::ApplyArgs),
+    /// Show how far accounts are
+    #[command(after_long_help = "Examples:\n  lockstep mail status\n  lockstep mail status home")]
+    Status(show::Which),
+    /// Show where the sides contradicted each other
+    #[command(after_long_help = "Examples:\n  lockstep mail conflicts home")]
+    Conflicts(show::Which),
+    /// Show what happened, one event a line
+    #[command(after_long_help = "Examples:\n  lockstep mail events home --after 120 --json")]
+    Events(show::EventsArgs),
+    /// Let held removals through at the next sync
+    #[command(after_long_help = "Examples:\n  lockstep mail approve 3f9a0c1b2d4e5f60")]
+    Approve(show::ApproveArgs),
+    /// Put back what the last sync removed, moved or flagged
+    #[command(after_long_help = "The side that was changed gets it back, and the next sync makes \
+        the other side follow. Copies stay.\n\nExamples:\n  lockstep mail undo home")]
+    Undo(sync::UndoArgs),
+    /// Look at both sides of an account and change nothing
+    #[command(after_long_help = "Examples:\n  lockstep mail examine home")]
+    Examine(examine::ExamineArgs),
+    /// Look for what is wrong with accounts
+    #[command(after_long_help = "Examples:\n  lockstep mail doctor")]
+    Doctor(examine::DoctorArgs),
+}
+
+impl Verb {
+    /// Runs the verb.
+    pub(crate) fn run(self, out: Output) -> Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let code = runtime.block_on(async {
+            match self {
+                Self::Account(verb) => verb.run(out).await,
+                Self::Sync(args) => args.run(out).await,
+                Self::Plan(args) => args.run(out).await,
+                Self::Apply(args) => args.run(out).await,
+                Self::Status(which) => show::status(&which, out),
+                Self::Conflicts(which) => show::conflicts(&which, out),
+                Self::Events(args) => args.run(out),
+                Self::Approve(args) => args.run(out),
+                Self::Undo(args) => args.run(out).await,
+                Self::Examine(args) => args.run(out).await,
+                Self::Doctor(args) => args.run(out).await,
+            }
+        });
+        runtime.shutdown_background();
+        code
+    }
+}

@@ -1,0 +1,137 @@
+//! What is remembered of accounts: `status`, `conflicts`, `events`, `approve`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use model::{Error, Time};
+use serde_json::json;
+
+use super::{place, settings};
+use crate::output::{Output, printable, raw, table};
+
+/// Which accounts to show.
+#[derive(Args)]
+pub(crate) struct Which {
+    /// The account; all of them if none is named
+    account: Option<String>,
+}
+
+/// Which events to show.
+#[derive(Args)]
+pub(crate) struct EventsArgs {
+    /// The account
+    account: String,
+    /// Show only what came after this number
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    after: i64,
+    /// Show at most this many
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    limit: u32,
+}
+
+/// What to let through.
+#[derive(Args)]
+pub(crate) struct ApproveArgs {
+    /// The token that stands for the held set
+    token: String,
+}
+
+fn time(seconds: i64) -> String {
+    Time(seconds.saturating_mul(1_000_000_000)).to_string()
+}
+
+/// Shows how far accounts are.
+pub(super) fn status(which: &Which, out: Output) -> Result<ExitCode> {
+    let (mut shown, mut text) = (Vec::new(), String::new());
+    for name in settings::chosen(which.account.as_deref())? {
+        let database = place::database(&name)?;
+        let overview = database.overview(place::now())?;
+        let (last, holds) = (database.runs(1)?.into_iter().next(), database.holds()?);
+        let mut rows = Vec::new();
+        let mut folders = Vec::new();
+        for row in &overview.folders {
+            let proved = row.proved.map_or_else(|| "never".to_owned(), time);
+            folders.push(json!({
+                "folder": row.name, "messages": row.messages, "proved": row.proved.map(time),
+            }));
+            rows.push(vec![printable(row.name.as_str()), row.messages.to_string(), proved]);
+        }
+        let ran = match &last {
+            None => "never synced".to_owned(),
+            Some(run) => match run.finished {
+                Some(at) => format!("last synced at {}", time(at)),
+                None => format!("the run that began at {} was cut off", time(run.started)),
+            },
+        };
+        text.push_str(&format!("{name}: {ran}\n"));
+        for hold in &holds {
+            let waits = if hold.approved { "approved" } else { "held" };
+            text.push_str(&printable(&format!("{waits}: {} ({})\n", hold.why, hold.token)));
+        }
+        text.push_str(&table(&["folder", "messages", "the same at"], &rows));
+        shown.push(json!({"account": name, "last": last, "holds": holds, "folders": folders}));
+    }
+    out.data(&json!(shown), || text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows where sides contradicted each other.
+pub(super) fn conflicts(which: &Which, out: Output) -> Result<ExitCode> {
+    let (mut shown, mut rows) = (Vec::new(), Vec::new());
+    for name in settings::chosen(which.account.as_deref())? {
+        for (at, conflict) in place::database(&name)?.conflicts(1_000)? {
+            let kind = serde_json::to_value(conflict.kind)?;
+            rows.push(vec![
+                name.clone(),
+                time(at),
+                printable(conflict.folder.as_str()),
+                printable(&conflict.key.to_string()),
+                kind.as_str().unwrap_or_default().to_owned(),
+            ]);
+            shown.push(json!({"account": name, "at": time(at), "conflict": conflict}));
+        }
+    }
+    let heads = ["account", "at", "folder", "message", "what"];
+    out.data(&json!(shown), || table(&heads, &rows))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl EventsArgs {
+    /// Shows what happened.
+    pub(super) fn run(self, out: Output) -> Result<ExitCode> {
+        for event in place::database(&self.account)?.events(self.after, self.limit)? {
+            let line = if out.json {
+                serde_json::to_string(&event)?
+            } else {
+                printable(&format!(
+                    "{} {} {} {}",
+                    event.seq,
+                    time(event.at),
+                    event.kind,
+                    event.data
+                ))
+            };
+            raw(format!("{line}\n").as_bytes())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl ApproveArgs {
+    /// Lets a held set through at the next sync.
+    pub(super) fn run(self, out: Output) -> Result<ExitCode> {
+        for name in settings::chosen(None)? {
+            if place::database(&name)?.approve(&self.token)? {
+                let shown = json!({"account": name, "approved": self.token});
+                out.data(&shown, || format!("{name}: the next sync removes exactly that set"))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        Err(Error::bad_input(format!(
+            "no held set has the token {:?}; `lockstep mail status` shows what is held",
+            self.token
+        ))
+        .into())
+    }
+}

@@ -1,0 +1,140 @@
+//! The first merge: what one side changed since the agreed state.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    Checkpoint, FlagChange, Key, Seen, Side, Storable,
+    driver::{Listing, Rest},
+    snapshot::Snapshot,
+};
+
+/// What one side changed in a folder since the agreed state. Places are those of the snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Messages that the state does not know.
+    pub new: Vec<Seen>,
+    /// Flags that differ from the agreed ones.
+    pub changed: Vec<(usize, FlagChange)>,
+    /// Messages that are no longer there.
+    pub gone: Vec<usize>,
+    /// Messages that have another key now.
+    pub renamed: Vec<Renamed>,
+    /// How far the side has been looked at; none if it was not looked at, as nothing changed.
+    pub checkpoint: Option<Checkpoint>,
+    /// Which flags the side can keep.
+    pub storable: Storable,
+}
+
+/// A message that has another key now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The place of its pair.
+    pub place: usize,
+    /// Its key now.
+    pub key: Key,
+    /// What stays when it is renamed again.
+    pub stamp: Option<u64>,
+}
+
+impl Delta {
+    /// Compares what a side lists with the agreed state.
+    pub fn between(snapshot: &Snapshot, side: Side, listing: Listing) -> Self {
+        let Listing { checkpoint, messages, rest, storable } = listing;
+        let mut delta = Self { checkpoint: Some(checkpoint), storable, ..Self::default() };
+        let mut present = vec![false; snapshot.pairs().len()];
+        let mut unknown = HashSet::new();
+        for seen in messages {
+            match snapshot.find(side, &seen.key) {
+                Some(place) => {
+                    if let Some(present) = present.get_mut(place) {
+                        *present = true;
+                    }
+                    delta.compare(snapshot, place, &seen);
+                }
+                None => {
+                    // A store that lists a message twice has it once.
+                    if unknown.insert(seen.key.clone()) {
+                        delta.new.push(seen);
+                    }
+                }
+            }
+        }
+        delta.gone = absent(snapshot, side, &present, &rest);
+        delta.follow_renames(snapshot, side);
+        delta
+    }
+
+    /// Says which messages seemed to be gone, so that the driver can look again.
+    pub fn suspects(&self, snapshot: &Snapshot, side: Side) -> Vec<Key> {
+        let pairs = self.gone.iter().filter_map(|place| snapshot.get(*place));
+        pairs.map(|pair| pair.keys.get(side).clone()).collect()
+    }
+
+    /// Keeps only those of the suspects that are really gone.
+    pub fn confirm(&mut self, snapshot: &Snapshot, side: Side, gone: &[Key]) {
+        let gone: HashSet<&Key> = gone.iter().collect();
+        self.gone.retain(|place| {
+            snapshot.get(*place).is_some_and(|pair| gone.contains(pair.keys.get(side)))
+        });
+    }
+
+    fn compare(&mut self, snapshot: &Snapshot, place: usize, seen: &Seen) {
+        let Some(pair) = snapshot.get(place) else { return };
+        let change = FlagChange::between(&pair.flags, &seen.flags).storable(&self.storable);
+        if !change.is_empty() {
+            self.changed.push((place, change));
+        }
+    }
+
+    /// Recognises messages under new names by what stays when a file is renamed.
+    fn follow_renames(&mut self, snapshot: &Snapshot, side: Side) {
+        let mut stamps = HashMap::new();
+        for place in &self.gone {
+            if let Some(stamp) = snapshot.get(*place).and_then(|pair| *pair.stamps.get(side)) {
+                stamps.insert(stamp, *place);
+            }
+        }
+        if stamps.is_empty() {
+            return;
+        }
+        let (mut new, mut found) = (Vec::new(), HashSet::new());
+        for seen in std::mem::take(&mut self.new) {
+            match seen.stamp.and_then(|stamp| stamps.remove(&stamp)) {
+                Some(place) => {
+                    self.compare(snapshot, place, &seen);
+                    found.insert(place);
+                    self.renamed.push(Renamed { place, key: seen.key, stamp: seen.stamp });
+                }
+                None => new.push(seen),
+            }
+        }
+        self.new = new;
+        self.gone.retain(|place| !found.contains(place));
+    }
+}
+
+fn absent(snapshot: &Snapshot, side: Side, present: &[bool], rest: &Rest) -> Vec<usize> {
+    let unseen = |place: &usize| !present.get(*place).copied().unwrap_or(false);
+    let all = 0..snapshot.pairs().len();
+    match rest {
+        Rest::Gone => all.filter(unseen).collect(),
+        Rest::SameExcept(keys) => {
+            let known: HashSet<usize> =
+                keys.iter().filter_map(|key| snapshot.find(side, key)).collect();
+            let mut gone: Vec<usize> = known.into_iter().filter(unseen).collect();
+            gone.sort_unstable();
+            gone
+        }
+        Rest::SameWithin(ranges) => {
+            let there = |place: &usize| match snapshot.get(*place).map(|pair| pair.keys.get(side)) {
+                Some(Key::Uid(uid)) => {
+                    let after = ranges.partition_point(|(first, _)| first <= uid);
+                    let range = after.checked_sub(1).and_then(|at| ranges.get(at));
+                    range.is_some_and(|(_, last)| uid <= last)
+                }
+                Some(Key::Name(_)) | None => false,
+            };
+            all.filter(unseen).filter(|place| !there(place)).collect()
+        }
+    }
+}
