@@ -12,8 +12,9 @@ use store::{Job, Tx};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    engine::{Look, Shared, after_due, after_flow_due, stopped},
+    engine::stopped,
     node, pulse,
+    shared::{Look, Shared, after_due, after_flow_due},
 };
 
 /// Rows of each kind that one round of due work takes.

@@ -10,6 +10,7 @@ mod node;
 mod pulse;
 mod read;
 mod request;
+mod shared;
 mod verify;
 mod waiters;
 mod workflow;
@@ -17,7 +18,8 @@ mod write;
 
 pub use cache::{CacheCounts, CacheOptions, Cached};
 pub use clock::{Clock, SystemClock, clock_of};
-pub use engine::{Engine, SecretOf};
+pub use engine::Engine;
 pub use node::Applied;
+pub use shared::SecretOf;
 pub use verify::verify;
 pub use workflow::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};

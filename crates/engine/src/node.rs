@@ -14,7 +14,7 @@ use model::{Answer, Error, Namespace, NodeInfo, Read, Result, Revision, Time};
 use store::{Doc, PRIMARY, Range, Row, Table, Tx, TxExt as _, Value, tables};
 use tokio::time::Instant;
 
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 /// How long a node counts as alive after it was last heard of.
 const LEASE: Duration = Duration::from_secs(3);

@@ -8,7 +8,8 @@ use queue::Ready;
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::engine::{Shared, stopped};
+use crate::engine::stopped;
+use crate::shared::Shared;
 
 /// Looks once.
 pub(crate) async fn look(shared: &Arc<Shared>) -> Result<()> {

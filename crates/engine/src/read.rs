@@ -4,11 +4,7 @@ use model::{Error, Event, Namespace, Query, Read, Result, Revision};
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::{
-    admin,
-    engine::{Shared, stopped},
-    node, workflow,
-};
+use crate::{admin, engine::stopped, node, shared::Shared, workflow};
 
 /// A question to the store.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, into a job")]

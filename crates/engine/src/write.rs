@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     admin,
-    engine::{Look, Shared, claims_of, merge, only_claims, stopped},
-    request, workflow,
+    engine::{claims_of, merge, only_claims, stopped},
+    request,
+    shared::{Look, Shared},
+    workflow,
 };
 
 /// The outcome of a write, and what its claims can look forward to.

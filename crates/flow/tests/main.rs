@@ -14,3 +14,4 @@ mod examples;
 mod mutations;
 mod run;
 mod schema;
+mod slots;

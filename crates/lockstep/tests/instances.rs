@@ -187,7 +187,8 @@ fn running_instances_keep_their_version_and_new_ones_take_the_new() {
     shop(&server, &["spec", "set", "name=packing"]);
     let document = |say: &str| {
         format!(
-            "do:\n- pack: {{call: work, with: {{spec: packing, data: {{}}}}}}\n- say: {{set: {{said: {say}}}}}\n"
+            "do:\n- pack: {{call: work, with: {{spec: packing, data: {{}}}}}}\n\
+             - say: {{set: {{said: {say}}}}}\n"
         )
     };
     publish(&server, &(head("talk", "1.0.0") + &document("old")));

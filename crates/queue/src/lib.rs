@@ -21,10 +21,10 @@ mod verify;
 mod work;
 mod worker;
 
+pub use attempt::data_of_attempt;
 pub use choose::{Candidate, Ready, choose, ready_since};
 pub use claim::later;
 pub use due::{Due, next_due, run_due};
-pub use attempt::data_of_attempt;
 pub use history::events;
 pub use query::{answer, live, revision};
 pub use rows::{CounterRow, decode, encode};

@@ -21,4 +21,6 @@ pub(crate) use output::{
     NamespaceList, Root, Spec, SpecList, SummaryRow, Unit, UnitList, Version, WorkerList,
 };
 pub(crate) use work::{Attempt, AttemptList, AttemptShort, Claimed, Outcome, Worked, Worker};
-pub(crate) use workflow::{EventList, Explanation, InstanceList, Journal, NodeList, ReceivedList, Started};
+pub(crate) use workflow::{
+    EventList, Explanation, InstanceList, Journal, NodeList, ReceivedList, Started,
+};

@@ -220,7 +220,8 @@ pub static DRAFT: Table = Table {
 
 /// What starts a published definition, by the names that its author gave.
 ///
-/// `match` is what an event is looked up by, `route` what no two published definitions may both have.
+/// `match_key` is what an event is looked up by, `route` what no two published definitions may
+/// both have.
 pub static TRIGGER: Table = Table {
     id: 16,
     name: "start_trigger",
@@ -233,7 +234,8 @@ pub const TRIGGER_MATCH: usize = 0;
 /// Index of [`TRIGGER`]: namespace, route.
 pub const TRIGGER_ROUTE: usize = 1;
 
-/// The log of changes to definitions of the whole store, without gaps; `catalog` is always the same word.
+/// The log of changes to definitions of the whole store, without gaps; `catalog` is always the
+/// same word.
 pub static CATALOG_CHANGE: Table = Table {
     id: 17,
     name: "catalog_change",

@@ -14,10 +14,12 @@ use model::{EventBody, Id, Namespace, Result};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{instance as events, job, pipeline};
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 /// Instances that one node drives on at the same time.
 const AT_ONCE: usize = 64;
+/// What may wait to be taken up; more waits for its timer.
+const QUEUE_MAX: usize = 65_536;
 /// Compiled definitions that are kept.
 const PROGRAMS_MAX: usize = 256;
 /// Times that somebody else may be faster before an instance is left to them.
@@ -25,19 +27,19 @@ const STALE_MAX: usize = 8;
 
 /// What this node has to take up.
 pub(crate) struct Drivers {
-    queue: mpsc::UnboundedSender<(Namespace, Left)>,
-    queued: Mutex<Option<mpsc::UnboundedReceiver<(Namespace, Left)>>>,
+    queue: mpsc::Sender<(Namespace, Left)>,
+    queued: Mutex<Option<mpsc::Receiver<(Namespace, Left)>>>,
     /// What is under way, and whether it is to be looked at once more.
     busy: Mutex<HashMap<(Namespace, Left), bool>>,
     programs: Mutex<HashMap<(Id, Id, String), Arc<Program>>>,
-    steps: mpsc::UnboundedSender<Namespace>,
-    stepping: Mutex<Option<mpsc::UnboundedReceiver<Namespace>>>,
+    steps: mpsc::Sender<Namespace>,
+    stepping: Mutex<Option<mpsc::Receiver<Namespace>>>,
 }
 
 impl Default for Drivers {
     fn default() -> Self {
-        let (queue, queued) = mpsc::unbounded_channel();
-        let (steps, stepping) = mpsc::unbounded_channel();
+        let (queue, queued) = mpsc::channel(QUEUE_MAX);
+        let (steps, stepping) = mpsc::channel(QUEUE_MAX);
         Self {
             queue,
             queued: Mutex::new(Some(queued)),
@@ -61,8 +63,8 @@ impl Drivers {
                     (*first..=*last).for_each(|seq| self.push(namespace, Left::Event(seq)));
                 }
                 EventBody::UnitsAdded(spec, _) if spec.as_str().starts_with("lockstep.") => {
-                    // Nobody does steps in a program that is no server.
-                    let _nobody = self.steps.send(namespace.clone());
+                    // Where nobody does steps, or they are many, they are found by looking.
+                    let _nobody = self.steps.try_send(namespace.clone());
                 }
                 _ => {}
             }
@@ -71,14 +73,14 @@ impl Drivers {
 
     /// Gives the namespaces in which steps for the server come up; only the first who asks gets
     /// them.
-    pub(crate) fn steps(&self) -> Option<mpsc::UnboundedReceiver<Namespace>> {
+    pub(crate) fn steps(&self) -> Option<mpsc::Receiver<Namespace>> {
         self.stepping.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes something up.
     pub(crate) fn push(&self, namespace: &Namespace, left: Left) {
-        // Nobody drives in a program that only looks, such as a test of something else.
-        let _nobody = self.queue.send((namespace.clone(), left));
+        // What finds no room is taken up when its timer falls due, as if its node were gone.
+        let _late = self.queue.try_send((namespace.clone(), left));
     }
 
     /// Begins with something, unless it is under way; then it is looked at once more after that.

@@ -15,7 +15,7 @@ use super::{
     job::{self, Changed},
     misplaced,
 };
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 /// Times that triggers are asked anew because others came or went meanwhile.
 const TRIES: usize = 16;

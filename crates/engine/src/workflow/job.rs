@@ -7,7 +7,8 @@ use queue::{Closed, Work};
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::engine::{Look, Shared, stopped};
+use crate::engine::stopped;
+use crate::shared::{Look, Shared};
 
 /// What a rule gave, and what its commit was.
 pub(crate) struct Changed<T> {

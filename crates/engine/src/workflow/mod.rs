@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use model::{Command, Committed, Error, Result, Write};
 
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 pub(crate) use definition::{answer as definition_answer, apply as apply_definition};
 pub(crate) use instance::{answer as instance_answer, apply as apply_instance, explain};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use flow::publish::RunRow;
 use model::{Command, Committed, DefinitionCommand, Error, Reply, Result, Until, Write};
 
-use crate::engine::Shared;
+use crate::shared::Shared;
 
 pub use extension::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};
 pub(crate) use finish::take_up;

@@ -10,8 +10,9 @@ use model::{
 
 use super::{job, pipeline::Trace};
 use crate::{
-    engine::{Shared, stopped},
+    engine::stopped,
     read::{Ask, ask},
+    shared::Shared,
     write::WriteJob,
 };
 

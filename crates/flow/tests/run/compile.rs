@@ -109,7 +109,10 @@ fn functions_that_call_functions_have_a_limit() {
 fn steps_have_numbers_and_lists_know_where_to_go() {
     let program = super::program(&json!({ "do": [
         { "a": { "set": { "x": 1 }, "then": "c" } },
-        { "b": { "switch": [{ "one": { "when": ".x", "then": "a" } }, { "two": { "then": "exit" } }] } },
+        { "b": { "switch": [
+            { "one": { "when": ".x", "then": "a" } },
+            { "two": { "then": "exit" } },
+        ] } },
         { "c": { "do": [{ "d": { "wait": "PT1S" } }] } },
     ] }));
     assert_eq!(program.lists, [vec![0, 1, 2], vec![3]]);

@@ -112,7 +112,11 @@ fn next(world: &World, scenario: &Json, sent: &[Message], choice: &mut Choice) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_happens_an_instance_and_its_world_agree(

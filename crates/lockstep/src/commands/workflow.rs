@@ -6,6 +6,7 @@ mod diff;
 mod document;
 mod graph;
 mod look;
+mod matching;
 mod svg;
 mod validate;
 
@@ -16,6 +17,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use client::Lockstep;
 use model::{Namespace, Running, Terms, Until};
 
+use super::event::EventArgs;
 use crate::{
     connect::{Part, Session},
     failure::Failure,
@@ -169,6 +171,17 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FILE")]
         svg: Option<String>,
     },
+    /// Show what each trigger says to an event, without sending it
+    #[command(after_long_help = "Each trigger that the event may be for is listed with the \
+        condition that said no, or that all hold.\n\nExamples:\n  lockstep workflow match \
+        order.placed --data '{\"total\": 12}'")]
+    Match {
+        #[command(flatten)]
+        event: EventArgs,
+        /// Say why; it is always said
+        #[arg(long, hide = true)]
+        explain: bool,
+    },
     /// Show the stages that publishing goes through on the server
     #[command(after_long_help = "Examples:\n  lockstep workflow explain-pipeline")]
     ExplainPipeline,
@@ -289,6 +302,7 @@ impl Verb {
                 let one = OneArgs { definition: what };
                 graph::of_definition(session, &one, svg.as_deref()).await
             }
+            Self::Match { event, explain: _ } => matching::run(session, event).await,
             Self::ExplainPipeline => look::pipeline(session).await,
             Self::Audit => look::audit(session).await,
         }

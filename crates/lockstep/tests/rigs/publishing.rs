@@ -86,8 +86,8 @@ fn a_server_that_is_killed_leaves_no_half_published_definition() {
     let mut random = Random::new(seed("killed while publishing"));
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::new(&program(), folder.path(), &mut random);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all();
-    let runtime = { runtime }.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
     let mut version = 0;
     let mut acknowledged = 0;
     for _ in 0..12 {
@@ -211,8 +211,8 @@ fn three_nodes_never_answer_from_before_what_is_effective() {
         reads: AtomicU64::new(0),
         stale: Mutex::default(),
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    let runtime = { runtime }.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let writers: Vec<_> = (0..NAMES.len())
         .map(|at| {
             let (cluster, random) = (Arc::clone(&cluster), random.fork());

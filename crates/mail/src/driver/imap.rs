@@ -1,5 +1,5 @@
-//! Mail on an IMAP server: one session per driver, with every extension that saves time, and correct
-//! without each of them.
+//! Mail on an IMAP server: one session per driver, with every extension that saves time, and
+//! correct without each of them.
 //!
 //! Folder names are as the server writes them, in modified UTF-7, with `/` between their parts.
 

@@ -1,7 +1,7 @@
 //! Mail in directories: one file per message, whose name says its flags.
 //!
-//! Nothing is believed of a name but what it says of flags, and nothing is written outside the root.
-//! Folder names are taken as they are, so a server's names come here in whatever coding it uses.
+//! Nothing is believed of a name but what it says of flags, and nothing is written outside the
+//! root. Folder names are taken as they are.
 
 mod body;
 mod change;

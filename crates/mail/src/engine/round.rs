@@ -113,10 +113,9 @@ impl<'a> Session<'a> {
         let known = &known;
         let look = |side: Side| async move {
             let worker = self.pools.get(side).take().await?;
-            // A store that was known once must not be made anew where a disk is not mounted.
-            let create = known.get(side).is_none()
-                && !matches!(mode, Mode::Plan)
-                && !worker.capabilities().await?.read_only;
+            // Only a store that is seen for the first time gets a mark.
+            let new = known.get(side).is_none() && !matches!(mode, Mode::Plan);
+            let create = new && !worker.capabilities().await?.read_only;
             worker.identity(create).await
         };
         let (left, right) = future::try_join(look(Side::Left), look(Side::Right)).await?;

@@ -70,7 +70,8 @@ pub(super) fn hold(folders: &mut [FolderPlan], known: &[usize], policy: &Policy)
             }
             let what = if emptied { "all" } else { "many" };
             let why = format!(
-                "{} of {known} messages of {} would be removed from the {side} side: {what} at once",
+                "{what} at once: {} of {known} messages of {} would be removed from the {side} \
+                 side",
                 keys.len(),
                 plan.folder
             );

@@ -243,12 +243,12 @@ fn connections_are_encrypted_or_refused() {
     let with = |security, port, ca: bool| ImapSettings {
         host: "localhost".to_owned(),
         security,
-        ca_file: ca.then(|| server.certificate()),
+        ca_file: ca.then(|| server.file("cert.pem")),
         ..settings(port, "tls")
     };
     run(async {
         for (security, port) in
-            [(Security::Tls, server.port_tls()), (Security::StartTls, server.port())]
+            [(Security::Tls, server.ports().1), (Security::StartTls, server.ports().0)]
         {
             let mut driver = ImapStore::new(with(security, port, true)).driver();
             assert_eq!(driver.folders().await.unwrap().folders.len(), 1);
@@ -260,7 +260,7 @@ fn connections_are_encrypted_or_refused() {
         }
         let wrong = ImapSettings {
             login: Login::Password(Secret("wrong".to_owned())),
-            ..settings(server.port(), "tls")
+            ..settings(server.ports().0, "tls")
         };
         let error = ImapStore::new(wrong).driver().folders().await.unwrap_err();
         assert!(matches!(error, Error::Unauthenticated(_)), "{error}");
@@ -276,7 +276,7 @@ fn a_side_that_is_read_only_changes_nothing() {
         let mut writer = imap(&server, "ro", &[]);
         append(&mut writer, &anywhere(&inbox), &[mail(1)]).await.unwrap();
         let mut driver =
-            ImapStore::new(ImapSettings { read_only: true, ..settings(server.port(), "ro") })
+            ImapStore::new(ImapSettings { read_only: true, ..settings(server.ports().0, "ro") })
                 .driver();
         let (listing, seen) = list(&mut driver, &inbox, None).await.unwrap();
         let here = at(&inbox, &listing);

@@ -26,7 +26,8 @@ proptest! {
         left in some_flags(),
         right in some_flags(),
     ) {
-        let (ours, theirs) = (FlagChange::between(&base, &left), FlagChange::between(&base, &right));
+        let ours = FlagChange::between(&base, &left);
+        let theirs = FlagChange::between(&base, &right);
         let merged = ours.and(&theirs).of(&base);
         prop_assert_eq!(&merged, &theirs.and(&ours).of(&base));
         // What either side still lacks brings it there.

@@ -583,7 +583,7 @@ const RESPONSES: [&str; 22] = [
     "* 12 FETCH (UID 5 FLAGS (\\Seen $Forwarded \\Recent) MODSEQ (65402) RFC822.SIZE 44827)",
     "* 12 FETCH (INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" UID 5 BODY[] {0}\r\n)",
     "* 12 FETCH (BODY[HEADER.FIELDS (DATE FROM)] \"Date: x\" UID 5)",
-    "* 12 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 3 1))",
+    "* 12 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"ASCII\") NIL NIL \"7BIT\" 3 1))",
     "* ENABLED QRESYNC CONDSTORE",
     "* ID (\"name\" \"server\" \"version\" NIL)",
     "* BYE [UNAVAILABLE] later",

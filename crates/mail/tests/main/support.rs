@@ -53,7 +53,7 @@ pub(crate) fn settings(port: u16, user: &str) -> ImapSettings {
 /// Makes a driver for an account, without some extensions.
 pub(crate) fn imap(server: &Dovecot, user: &str, without: &[&str]) -> ImapDriver {
     let without = without.iter().map(|name| (*name).to_owned()).collect();
-    ImapStore::new(ImapSettings { without, ..settings(server.port(), user) }).driver()
+    ImapStore::new(ImapSettings { without, ..settings(server.ports().0, user) }).driver()
 }
 
 pub(crate) fn folder(name: &str) -> FolderName {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use engine::Engine;
 use mail::driver::{
-    imap::reply::{FolderRow, Reply},
+    imap::reply::{self, FolderRow},
     maildir::name::FileName,
 };
 use model::{
@@ -156,7 +156,7 @@ pub fn rpc_call(bytes: &[u8]) -> bool {
 /// A mail server's response is understood or refused, and names no folder that leads elsewhere.
 pub fn imap_response(bytes: &[u8]) -> bool {
     let reply = mail::driver::imap::decode(bytes, 32);
-    if let Some(Reply::Folder(row)) = &reply {
+    if let Some(reply::Reply::Folder(row)) = &reply {
         is_folder(row);
     }
     reply.is_some()

@@ -7,8 +7,8 @@ use model::{Committed, DefinitionCommand, Error, Result, Run, Write};
 
 use super::{commands, trace::Trace};
 use crate::{
-    engine::Shared,
     request,
+    shared::Shared,
     workflow::job::{self, Changed},
 };
 

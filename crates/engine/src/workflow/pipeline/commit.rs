@@ -9,8 +9,8 @@ use store::Tx;
 
 use super::trace::{Trace, stage};
 use crate::{
-    engine::Shared,
     request,
+    shared::Shared,
     workflow::job::{self, Changed},
 };
 

@@ -11,8 +11,8 @@ use model::{Id, Namespace, Result, Stage, Until, limits};
 
 use super::trace::Trace;
 use crate::{
-    engine::Shared,
     node,
+    shared::Shared,
     workflow::{
         job,
         settle::{self, Settled},

@@ -9,7 +9,7 @@ use flow::{
 use model::{DefinitionCommand, Error, Namespace, Publish, Result, Revision, Write};
 
 use super::{commands, extension::Proposal, trace::Trace};
-use crate::{engine::Shared, workflow::job};
+use crate::{shared::Shared, workflow::job};
 
 /// Makes everything ready, so that the transaction has nothing to decide about documents.
 pub(crate) async fn prepare(

@@ -179,8 +179,8 @@ async fn once(open: fn() -> Opened, act: fn() -> Vec<DefinitionCommand>, plan: A
 
 /// Goes through the operations in steps, until a run ends before the fault is reached.
 fn sweep(open: fn() -> Opened, act: fn() -> Vec<DefinitionCommand>, step: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    let runtime = { runtime }.build().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         for fault in Fault::ALL {
             // There are few commits, so that none is left out.

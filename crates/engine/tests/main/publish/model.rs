@@ -400,19 +400,30 @@ const NO_STALE_START: &str = "I7: no start from before what was effective";
 
 /// Goes through all states, and gives the properties that do not hold.
 fn broken(way: Way) -> Vec<&'static str> {
-    let model = Publishing { way, revisions: 3, requests: 2 };
+    // Only who joins another's load needs somebody to join.
+    let (revisions, requests) = if way == Way::JoinAny { (2, 2) } else { (3, 1) };
+    let model = Publishing { way, revisions, requests };
     let checker = model.checker().threads(2).spawn_bfs().join();
     assert!(checker.is_done());
-    assert!(checker.unique_state_count() > 10_000, "{way:?} is hardly looked at");
+    assert!(checker.unique_state_count() > 1_000, "{way:?} is hardly looked at");
     let promised = [ATOMIC, NO_STALE_KEPT, NO_STALE_READ, NO_STALE_START];
     promised.into_iter().filter(|name| checker.discovery(name).is_some()).collect()
 }
 
 #[test]
 fn what_is_built_holds() {
+    for (revisions, requests) in [(3, 1), (2, 2)] {
+        let model = Publishing { way: Way::Ours, revisions, requests };
+        model.checker().threads(2).spawn_bfs().join().assert_properties();
+    }
+}
+
+/// The larger world, for whoever has some minutes.
+#[test]
+#[ignore = "it goes through millions of states"]
+fn what_is_built_holds_in_a_larger_world() {
     let model = Publishing { way: Way::Ours, revisions: 3, requests: 2 };
-    let checker = model.checker().threads(2).spawn_bfs().join();
-    checker.assert_properties();
+    model.checker().threads(2).spawn_bfs().join().assert_properties();
 }
 
 #[test]

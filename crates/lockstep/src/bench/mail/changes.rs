@@ -48,7 +48,7 @@ impl<'a> Account<'a> {
         home: &Path,
     ) -> Result<Self> {
         let mail = home.join("mail");
-        program.set_up(home, &mail, server.port(), user)?;
+        program.set_up(home, &mail, server.ports().0, user)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (user, home) = (user.to_owned(), home.to_owned());
         Ok(Self { server, program, user, home, mail, runtime, made: 0 })
@@ -194,7 +194,7 @@ impl<'a> Account<'a> {
     fn driver(&self) -> ImapDriver {
         ImapStore::new(ImapSettings {
             host: "127.0.0.1".to_owned(),
-            port: self.server.port(),
+            port: self.server.ports().0,
             security: Security::Plain,
             user: self.user.clone(),
             login: Login::Password(Secret(PASSWORD.to_owned())),

@@ -56,29 +56,25 @@ impl Dovecot {
         Ok(server)
     }
 
-    /// Gives the port for plain connections and STARTTLS.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Gives the ports: for plain connections and STARTTLS, and for those that are encrypted from
+    /// the start.
+    pub fn ports(&self) -> (u16, u16) {
+        (self.port, self.port_tls)
     }
 
-    /// Gives the port for connections that are encrypted from the start.
-    pub fn port_tls(&self) -> u16 {
-        self.port_tls
-    }
-
-    /// Gives the file with the certificate, which is for `localhost`.
-    pub fn certificate(&self) -> PathBuf {
-        self.folder.join("cert.pem")
+    /// Gives a file of the server's, such as `cert.pem`, which is for `localhost`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// Gives the directory in which the account of a user is.
     pub fn mail(&self, user: &str) -> PathBuf {
-        self.folder.join("mail").join(user)
+        self.file("mail").join(user)
     }
 
     /// Gives what the server has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 
     fn run(&mut self, account: &Account) -> io::Result<()> {

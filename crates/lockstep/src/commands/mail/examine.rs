@@ -83,7 +83,7 @@ impl DoctorArgs {
             for side in Side::BOTH {
                 checks.push((format!("{side} side"), check_side(&name, side).await));
             }
-            checks.push(("memory".to_owned(), check_state(&name)));
+            checks.push(("state".to_owned(), check_state(&name)));
             for (what, outcome) in checks {
                 let (ok, said) = match outcome {
                     Ok(said) => (true, said),

@@ -46,7 +46,7 @@ impl<'a> Pair<'a> {
             home: TempDir::new().unwrap(),
             server,
             user: user.to_owned(),
-            port: server.port(),
+            port: server.ports().0,
             settings,
         }
     }
