@@ -196,5 +196,5 @@ fn instants(cron: &Cron, zone: &TimeZone, time: civil::DateTime) -> [Option<Time
     if matches!(found.offset(), AmbiguousOffset::Gap { .. }) {
         return [None, None];
     }
-    [found.clone().earlier().ok(), found.later().ok()]
+    [found.earlier().ok(), found.later().ok()]
 }

@@ -22,15 +22,12 @@ pub enum TimerKind {
     Instance = 3,
     /// A run of the pipeline; due is when another node may take it up.
     Run = 4,
-    /// An effect that is not as it should be; due is when to try again.
-    Effect = 5,
     /// An event that is kept; due is when it may be forgotten.
-    Event = 6,
+    Event = 5,
 }
 
 impl TimerKind {
-    const ALL: [Self; 6] =
-        [Self::Trigger, Self::Advance, Self::Instance, Self::Run, Self::Effect, Self::Event];
+    const ALL: [Self; 5] = [Self::Trigger, Self::Advance, Self::Instance, Self::Run, Self::Event];
 }
 
 /// A timer.

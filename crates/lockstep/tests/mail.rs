@@ -139,8 +139,9 @@ fn two_maildirs_come_to_be_the_same_and_stay_so() {
     assert_eq!(all.len(), 42);
     let status = home.mail(&["status", "home", "--json"]).with_code(0).json();
     assert_eq!(status[0]["folders"][0]["folder"], "INBOX");
+    // The message was moved, and moved back.
     let events = home.mail(&["events", "home"]).with_code(0).out;
-    assert_eq!(events.matches("io.lockstep.mail.message.moved.v1").count(), 1, "{events}");
+    assert_eq!(events.matches("io.lockstep.mail.message.moved.v1").count(), 2, "{events}");
     home.mail(&["doctor"]).with_code(0);
     home.mail(&["examine", "home"]).with_code(0);
     home.mail(&["account", "test", "home"]).with_code(0);

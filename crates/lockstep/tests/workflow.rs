@@ -137,7 +137,7 @@ fn a_graph_is_a_tree_in_the_terminal_and_an_svg() {
     let home = Path::new("/nonexistent");
     let said = run(&mut lockstep(home), &["workflow", "graph", file, "--svg", svg]).with_code(0);
     let expected = "shop/a (1.0.0)\n\
-                    ├─ every  every: every PT5M\n\
+                    ├─ every  every PT5M\n\
                     ├─ first  set\n\
                     └─ both  fork\n   ├─ left  wait\n   └─ right  set\n";
     assert_eq!(said.out, expected);

@@ -60,7 +60,7 @@ pub enum EventBody {
     RunChanged(Id),
     /// Instances were started, went on or ended.
     InstancesChanged(Vec<Id>),
-    /// Events came in or were sent, from the first to the last of these positions.
+    /// Events came in, were sent or were forgotten, from the first to the last of these positions.
     EventsReceived(u64, u64),
 }
 

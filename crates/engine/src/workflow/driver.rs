@@ -146,7 +146,6 @@ pub(crate) async fn run(shared: &Arc<Shared>) {
                     Left::Instance(id) => drive(&shared, namespace, *id).await,
                     Left::Event(seq) => events::deliver(&shared, namespace, *seq).await,
                     Left::Run(run) => pipeline::take_up(&shared, namespace, *run).await,
-                    Left::Effect(_) => Ok(()),
                 };
                 if let Err(error) = outcome {
                     // Its timer is still there, so that it is taken up again.

@@ -1,6 +1,6 @@
 //! What falls due for workflows.
 
-use model::{Id, Namespace, Result, Time};
+use model::{EventBody, Id, Namespace, Result, Time};
 use queue::{Closed, Work};
 use store::{Range, Tx, TxExt as _, Value, tables};
 
@@ -37,8 +37,6 @@ pub enum Left {
     Event(u64),
     /// A run of the pipeline.
     Run(Id),
-    /// An effect of a definition.
-    Effect(Id),
 }
 
 /// Does what is due, up to `limit` timers.
@@ -83,6 +81,7 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
         TimerKind::Event if !event::is_new(timer) => {
             work.tx.remove(&tables::TIMER, &[timer.own_key()])?;
             event::forget(work, timer.owner)?;
+            work.events.push(EventBody::EventsReceived(timer.owner, timer.owner));
             Ok(None)
         }
         TimerKind::Advance => put_off(work, timer, Left::Instance(timer.owner)),
@@ -90,7 +89,6 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
         TimerKind::Run => {
             Ok(publish::lease_over(work, timer.owner)?.map(|_| Left::Run(timer.owner)))
         }
-        TimerKind::Effect => put_off(work, timer, Left::Effect(timer.owner)),
     }
 }
 
@@ -98,5 +96,10 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
 fn put_off(work: &mut Work<'_>, timer: &TimerRow, left: Left) -> Result<Option<Left>> {
     let due = Some(work.now.plus(message::TAKEN_UP_AFTER));
     work.tx.put(&TimerRow { due, ..timer.clone() })?;
+    // What changes a row is in the history, or other nodes would not know of it.
+    match left {
+        Left::Event(seq) => work.events.push(EventBody::EventsReceived(seq, seq)),
+        Left::Instance(id) | Left::Run(id) => message::touch(work, id),
+    }
     Ok(Some(left))
 }

@@ -1,6 +1,6 @@
 //! Firing triggers: at most one instance for each slot of a schedule and for each event.
 
-use model::{CloudEvent, Error, Id, Reply, Result, Time, TriggerControl};
+use model::{CloudEvent, Error, EventBody, Id, Reply, Result, Time, TriggerControl};
 use queue::Work;
 use serde_json::{Value as Json, json};
 use store::TxExt as _;
@@ -28,6 +28,8 @@ pub(super) fn due(work: &mut Work<'_>, row: &TimerRow) -> Result<()> {
     let mut state = TriggerState::of(row)?;
     let live = work.live();
     let head = definition::head_by_id(work.tx, live, row.owner)?;
+    let name = head.iter().map(|head| head.name.clone()).collect();
+    work.events.push(EventBody::DefinitionsChanged(name));
     let is_published = head.as_ref().is_some_and(|head| head.head.published.is_some());
     let (Some(head), Some(plan), Some(first), true) =
         (head, state.plan.clone(), row.due, is_published)
@@ -209,7 +211,7 @@ pub(super) fn control(
         }
     }
     timer::put_trigger(work, head.id, trigger, &state, due)?;
-    work.events.push(model::EventBody::DefinitionsChanged(vec![name.to_owned()]));
+    work.events.push(EventBody::DefinitionsChanged(vec![name.to_owned()]));
     Ok(Reply::Done)
 }
 

@@ -23,6 +23,9 @@ pub fn builtin_spec(builtin: Builtin) -> &'static str {
     }
 }
 
+/// What the names of the work specs begin with whose units the server does itself.
+const BUILTIN_PREFIX: &str = "lockstep.";
+
 /// The runtime of the work specs for what the server does itself.
 pub const BUILTIN_RUNTIME: &str = "lockstep";
 
@@ -138,11 +141,25 @@ pub fn units_ended(work: &mut Work<'_>) -> Result<()> {
         }
         let data = queue::data_of_attempt(work, &spec, &unit, attempt)?;
         let json = data_to_json(&data);
-        let result =
-            if is_good { StepResult::Output(json) } else { StepResult::Fault(fault(&json)) };
+        let result = if is_good {
+            StepResult::Output(output(&spec, json))
+        } else {
+            StepResult::Fault(fault(&json))
+        };
         message::tell(work, instance, Message::UnitDone { step: step.to_owned(), result }, None)?;
     }
     Ok(())
+}
+
+/// Gives what a step gave: the data of its unit, or what the server itself put below `output`, as
+/// the data of a unit is always a mapping.
+fn output(spec: &SpecName, data: Json) -> Json {
+    match data {
+        Json::Object(mut map) if spec.as_str().starts_with(BUILTIN_PREFIX) => {
+            map.remove("output").unwrap_or_default()
+        }
+        data => data,
+    }
 }
 
 /// Reads the error of a unit that failed: the one that its worker gave below `error`, or one made

@@ -168,15 +168,18 @@ fn name(what: &str, measure: &str) -> String {
     format!("{what}: {measure}")
 }
 
+/// What is measured, in which unit, and where a sample has it.
+type Measure = (&'static str, &'static str, fn(&Sample) -> f64);
+
 /// Makes figures of ours, each beside that of mbsync.
 fn figures(part: &'static str, what: &str, [ours, theirs]: &[Sample; 2]) -> Vec<Figure> {
-    let measures: [(&str, &'static str, fn(&Sample) -> f64); 4] = [
+    let measures: [Measure; 4] = [
         (TIME, "s", |sample| sample.time.as_secs_f64()),
         (PROCESSOR, "s", |sample| sample.processor.as_secs_f64()),
         (MEMORY, "MB", |sample| sample.memory_bytes as f64 / 1e6),
         (WIRE, "kB", |sample| sample.wire_bytes as f64 / 1e3),
     ];
-    let figure = |(measure, unit, get): (&str, &'static str, fn(&Sample) -> f64)| {
+    let figure = |(measure, unit, get): Measure| {
         let floor = Figure::new(part, "mbsync", get(theirs), unit);
         let figure = Figure::new(part, name(what, measure), get(ours), unit);
         figure.bounded_by("mbsync", get(ours), Some(&floor))

@@ -76,8 +76,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Computes expressions until standard input ends.
 fn expressions() -> Result<()> {
-    // The allocator alone reserves 1 GiB of addresses, which it does not use.
-    let limits = flow::expr::Limits { memory_bytes: 2 << 30, processor_seconds: 2 };
+    let limits = flow::expr::Limits { memory_bytes: 1 << 30, processor_seconds: 2 };
     Ok(flow::expr::serve(std::io::stdin(), std::io::stdout(), limits)?)
 }
 

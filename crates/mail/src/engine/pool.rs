@@ -13,6 +13,8 @@ use crate::{Side, driver::Connect};
 
 /// The workers of one side, each with a connection of its own.
 pub(super) struct Pool {
+    side: Side,
+    connect: Arc<dyn Connect>,
     idle: Arc<Mutex<Vec<Worker>>>,
     permits: Arc<Semaphore>,
 }
@@ -23,14 +25,20 @@ impl Pool {
         let workers = workers.max(1);
         let make = || Worker::start(side, Arc::clone(connect));
         let idle = std::iter::repeat_with(make).take(workers).collect();
-        Self { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(workers)) }
+        let idle = Arc::new(Mutex::new(idle));
+        let permits = Arc::new(Semaphore::new(workers));
+        Self { side, connect: Arc::clone(connect), idle, permits }
     }
 
     /// Waits for a worker; the one that was used last comes first, since it is connected.
     pub(super) async fn take(&self) -> Result<Taken> {
         let ended = || Error::Internal("a pool of workers has ended".to_owned());
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| ended())?;
-        let worker = lock(&self.idle).pop().ok_or_else(ended)?;
+        let mut worker = lock(&self.idle).pop().ok_or_else(ended)?;
+        if worker.has_ended() {
+            // Its task failed; the others and the next round must not suffer for it.
+            worker = Worker::start(self.side, Arc::clone(&self.connect));
+        }
         Ok(Taken { worker: Some(worker), idle: Arc::clone(&self.idle), _permit: permit })
     }
 }

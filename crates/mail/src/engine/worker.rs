@@ -60,6 +60,11 @@ impl Worker {
         Self { asks }
     }
 
+    /// Tells whether its task is no longer there.
+    pub(super) fn has_ended(&self) -> bool {
+        self.asks.is_closed()
+    }
+
     pub(super) async fn capabilities(&self) -> Result<Capabilities> {
         self.ask(Ask::Capabilities).await?.answer().await
     }

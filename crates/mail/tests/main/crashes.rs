@@ -90,7 +90,8 @@ impl Story {
         for ((_, body, _), count) in &sides.left {
             *counts.entry(body).or_default() += count;
         }
-        // Until a new copy's key is known it is nobody's; removed just then, it comes back.
+        // Until a new copy's key is known it is nobody's: removed just then, it comes back, and
+        // moved just then, it is made once more.
         let blind = Side::BOTH.into_iter().any(|side| {
             let options = self.world.stores.get(side).options();
             !options.tells_keys && !options.names
@@ -104,7 +105,7 @@ impl Story {
             let allowed = match (fate.removed, moved) {
                 (true, _) if moved || blind => 0..=1,
                 (true, _) => 0..=0,
-                (false, _) if both => 1..=2,
+                (false, _) if both || blind && moved => 1..=2,
                 (false, _) => 1..=1,
             };
             assert!(

@@ -15,8 +15,8 @@ proptest! {
     #[test]
     fn a_change_leads_from_one_set_to_the_other(old in some_flags(), new in some_flags()) {
         let change = FlagChange::between(&old, &new);
-        prop_assert_eq!(change.of(&old), new.clone());
-        prop_assert_eq!(change.of(&new), new.clone());
+        prop_assert_eq!(&change.of(&old), &new);
+        prop_assert_eq!(&change.of(&new), &new);
         prop_assert_eq!(change.reversed().of(&new), old);
     }
 

@@ -400,9 +400,7 @@ const NO_STALE_START: &str = "I7: no start from before what was effective";
 
 /// Goes through all states, and gives the properties that do not hold.
 fn broken(way: Way) -> Vec<&'static str> {
-    // Only who joins another's load needs somebody to join.
-    let (revisions, requests) = if way == Way::JoinAny { (2, 2) } else { (3, 1) };
-    let model = Publishing { way, revisions, requests };
+    let model = Publishing { way, revisions: 2, requests: 2 };
     let checker = model.checker().threads(2).spawn_bfs().join();
     assert!(checker.is_done());
     assert!(checker.unique_state_count() > 1_000, "{way:?} is hardly looked at");
@@ -412,10 +410,9 @@ fn broken(way: Way) -> Vec<&'static str> {
 
 #[test]
 fn what_is_built_holds() {
-    for (revisions, requests) in [(3, 1), (2, 2)] {
-        let model = Publishing { way: Way::Ours, revisions, requests };
-        model.checker().threads(2).spawn_bfs().join().assert_properties();
-    }
+    // The first request fills a cache, and the second can be answered from it.
+    let model = Publishing { way: Way::Ours, revisions: 2, requests: 2 };
+    model.checker().threads(2).spawn_bfs().join().assert_properties();
 }
 
 /// The larger world, for whoever has some minutes.

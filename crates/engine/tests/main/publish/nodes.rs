@@ -97,8 +97,9 @@ async fn h4_h13_h14_no_node_answers_from_before_what_is_effective() {
         let by = &nodes[version as usize % 3];
         let published = by.publish(version, Until::Effective).await;
         assert_ne!(published.state, "committed");
-        for node in &nodes {
-            assert!(node.revision().await >= published.revision);
+        // The first answer is loaded, the others may come from memory.
+        for node in nodes.iter().cycle().take(9) {
+            assert_eq!(node.revision().await, published.revision);
         }
     }
     let hits: u64 = nodes.iter().map(|node| node.cached.counts().hits).sum();

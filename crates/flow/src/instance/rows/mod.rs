@@ -3,7 +3,7 @@
 mod event;
 mod instance;
 
-pub use event::{EventRow, WaitRow};
 pub(crate) use event::FiringRow;
-pub use instance::{Cause, InboxRow, InstanceBody, InstanceRow, JournalRow};
+pub use event::{EventRow, WaitRow};
 pub(crate) use instance::status_number;
+pub use instance::{Cause, InboxRow, InstanceBody, InstanceRow, JournalRow};

@@ -80,11 +80,9 @@ fn tree(definition: &Definition) -> Branch {
         let wants = flow::publish::plan_triggers(&definition.document).unwrap_or_default();
         for wanted in wants {
             let (kind, text) = (wanted.spec.kind(), wanted.spec.text());
-            below.push(Branch {
-                name: wanted.name,
-                kind: format!("{kind}: {text}"),
-                below: vec![],
-            });
+            let says_kind = text.starts_with(kind);
+            let kind = if says_kind { text } else { format!("{kind}: {text}") };
+            below.push(Branch { name: wanted.name, kind, below: vec![] });
         }
         if below.is_empty() {
             let kind = keys(schedule);
@@ -137,7 +135,7 @@ fn branch(name: &str, task: &Value) -> Branch {
         ("run", Some(what)) => format!("run {}", keys(what)),
         (kind, _) => kind.to_owned(),
     };
-    let then = map.get("then").and_then(Value::as_str);
+    let then = map.get("then").and_then(Value::as_str).filter(|then| *then != "continue");
     let kind = match then {
         Some(then) => format!("{detail} → {then}"),
         None => detail,

@@ -45,12 +45,15 @@ pub(crate) struct Users {
     touched: Vec<Fate>,
     /// How many were removed.
     removed: usize,
+    /// What was done to each message, as a number of [`Users::change_one`].
+    deeds: BTreeMap<Vec<u8>, usize>,
 }
 
 impl Users {
     pub(crate) fn new(seed: u64) -> Self {
         let (settled, touched) = (Vec::new(), Vec::new());
-        Self { dice: Dice(seed), serial: 0, settled, touched, removed: 0 }
+        let deeds = BTreeMap::new();
+        Self { dice: Dice(seed), serial: 0, settled, touched, removed: 0, deeds }
     }
 
     pub(crate) fn roll(&mut self, sides: usize) -> usize {
@@ -78,7 +81,9 @@ impl Users {
         let all = pair.same().await;
         let expected = self.expected();
         let show = |((body, folder, flags), count): (&(Vec<u8>, FolderName, Flags), &usize)| {
-            format!("{count} × {folder} [{flags}] {}", &String::from_utf8_lossy(body)[..40])
+            let deed = self.deeds.get(body);
+            let start = &String::from_utf8_lossy(body)[..40];
+            format!("{count} × {folder} [{flags}] {start} deed {deed:?}")
         };
         let missing = expected.iter().filter(|(key, count)| all.get(*key) != Some(*count));
         assert_eq!(missing.map(show).collect::<Vec<_>>(), Vec::<String>::new(), "lost or changed");
@@ -130,7 +135,9 @@ impl Users {
         let (body, place) = (fate.body.clone(), fate.folder.clone());
         let other = folder(if place.is_inbox() { "Archive" } else { "INBOX" });
         let (seen, marked) = (flags(&["\\Seen"]), flags(&["\\Flagged", "Work"]));
-        match self.dice.roll(8) {
+        let deed = self.dice.roll(8);
+        self.deeds.insert(body.clone(), deed);
+        match deed {
             0 => {
                 on_file(pair, &place, &body, |file| fs::remove_file(file));
                 self.removed += 1;
