@@ -30,7 +30,14 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
     fs::create_dir_all(&corpus).context(corpus.clone())?;
     let seeds = format!("fuzz/seeds/{name}");
     let time = format!("-max_total_time={seconds}");
-    let mut command = nightly(&["fuzz", "run", name, &corpus, &seeds, "--", &time]);
+    // What earlier runs have found worth keeping.
+    let kept = format!("fuzz/kept/{name}");
+    let mut folders = vec![corpus.as_str(), seeds.as_str()];
+    if repo::root().join(&kept).is_dir() {
+        folders.push(&kept);
+    }
+    let mut command = nightly(&["fuzz", "run", name]);
+    command.args(folders).args(["--", &time]);
     Ok(command.status().context("cannot run cargo fuzz")?.success())
 }
 

@@ -1,4 +1,5 @@
-//! Webhooks of the publishing pipeline: programs elsewhere that may refuse what is about to be done.
+//! Webhooks of the publishing pipeline: programs elsewhere that may refuse what is about to be
+//! done.
 
 use std::{sync::Arc, time::Duration};
 

@@ -47,7 +47,8 @@ fn document(name: &str, version: &str, schedule: &str) -> String {
     format!(
         "document: {{dsl: '1.0.3', namespace: shop, name: {name}, version: '{version}'}}\n\
          schedule: {schedule}\ndo:\n  - first:\n      set: {{a: '{version}'}}\n  - both:\n      \
-         fork:\n        branches:\n          - left: {{wait: PT1S}}\n          - right: {{set: {{b: 1}}}}\n"
+         fork:\n        branches:\n          - left: {{wait: PT1S}}\n          \
+         - right: {{set: {{b: 1}}}}\n"
     )
 }
 
@@ -83,7 +84,8 @@ fn a_definition_is_published_looked_at_and_taken_back() {
     let stages = json(&["history", "shop/orders", "--run", &run]);
     assert_eq!(stages["stages"].as_array().unwrap().len(), 22);
     let diff = workflow(&["diff", "shop/orders", "--from", "1.0.0"]).with_code(0);
-    assert!(diff.out.contains("-schedule: {every: PT5M}\n+schedule: {cron"), "{diff:?}");
+    assert!(diff.out.contains("\n-schedule: {every: PT5M}\n"), "{diff:?}");
+    assert!(diff.out.contains("\n+schedule: {cron"), "{diff:?}");
 
     let back = json(&["rollback", "shop/orders", "1.0.0"]);
     assert_eq!(back["published"][0]["version"], "1.0.0");

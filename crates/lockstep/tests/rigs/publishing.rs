@@ -233,14 +233,17 @@ fn three_nodes_never_answer_from_before_what_is_effective() {
         // Sleeps because nodes stand still, or are gone, for times that nothing else decides.
         if random.percent(50) {
             servers[at].freeze();
+            // Sleeps because that is how long it stands still.
             std::thread::sleep(pause * 6);
             servers[at].thaw();
         } else {
             servers[at].kill();
+            // Sleeps because that is how long it is gone.
             std::thread::sleep(pause);
             servers[at].start();
             servers[at].wait_until_ready().unwrap();
         }
+        // Sleeps because nodes that are well take part, too.
         std::thread::sleep(pause * 2);
     }
     cluster.is_over.store(true, Ordering::SeqCst);

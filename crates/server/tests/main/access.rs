@@ -113,7 +113,13 @@ fn request(route: &Route, token: Option<&str>) -> Request {
         .replace("{work_spec}", "s")
         .replace("{work_unit}", "u")
         .replace("{worker}", "w")
-        .replace("{attempt}", "1");
+        .replace("{attempt}", "1")
+        .replace("{instance}", "1")
+        .replace("{definition}", "d")
+        .replace("{trigger}", "t")
+        .replace("{version}", "v")
+        .replace("{run}", "1")
+        .replace("{path}", "p");
     assert!(!path.contains('{'), "no value for a parameter of {path}");
     let mut request = Request::new(route.method, &path);
     if matches!(route.method, "POST" | "PUT") {

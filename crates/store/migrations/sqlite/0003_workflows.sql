@@ -7,7 +7,7 @@ CREATE TABLE definition (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX definition_id ON definition (namespace, id, name) WHERE id IS NOT NULL;
+CREATE INDEX definition_id ON definition (namespace, id) WHERE id IS NOT NULL;
 
 CREATE TABLE version (
     namespace INTEGER NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE version (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, definition, version)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX version_created ON version (namespace, definition, created, version) WHERE created IS NOT NULL;
+CREATE INDEX version_created ON version (namespace, definition, created) WHERE created IS NOT NULL;
 
 CREATE TABLE draft (
     namespace INTEGER NOT NULL,
@@ -35,8 +35,8 @@ CREATE TABLE start_trigger (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, definition, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX start_trigger_match ON start_trigger (namespace, match_key, definition, name) WHERE match_key IS NOT NULL;
-CREATE INDEX start_trigger_route ON start_trigger (namespace, route, definition, name) WHERE route IS NOT NULL;
+CREATE INDEX start_trigger_match ON start_trigger (namespace, match_key) WHERE match_key IS NOT NULL;
+CREATE INDEX start_trigger_route ON start_trigger (namespace, route) WHERE route IS NOT NULL;
 
 CREATE TABLE catalog_change (
     catalog TEXT NOT NULL,
@@ -99,7 +99,7 @@ CREATE TABLE event_wait (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, instance, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_wait_match ON event_wait (namespace, match_key, instance, name) WHERE match_key IS NOT NULL;
+CREATE INDEX event_wait_match ON event_wait (namespace, match_key) WHERE match_key IS NOT NULL;
 
 CREATE TABLE event (
     namespace INTEGER NOT NULL,
@@ -109,7 +109,7 @@ CREATE TABLE event (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_identity ON event (namespace, identity, seq) WHERE identity IS NOT NULL;
+CREATE INDEX event_identity ON event (namespace, identity) WHERE identity IS NOT NULL;
 CREATE INDEX event_match ON event (namespace, match_key, seq) WHERE match_key IS NOT NULL;
 
 CREATE TABLE firing (

@@ -16,7 +16,8 @@ impl World {
             schedule => format!("schedule: {schedule}\n"),
         };
         format!(
-            "document: {{dsl: '1.0.3', namespace: {namespace}, name: {name}, version: '{version}'}}\n\
+            "document: {{dsl: '1.0.3', namespace: {namespace}, name: {name}, \
+             version: '{version}'}}\n\
              {schedule}do:\n  - answer: {{set: {{from: '{version}'}}}}\n"
         )
     }
