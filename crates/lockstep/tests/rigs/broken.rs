@@ -9,15 +9,26 @@ use testkit::rig::{Local, broken, seed};
 
 const REQUESTS: usize = 20_000;
 /// Operations on workflows.
-const NEEDS_DEFINITION: [&str; 9] = [
-    "ask_definitions",
+const NEEDS_DEFINITION: [&str; 20] = [
     "change_definitions",
     "control_instance",
     "control_trigger",
+    "delete_definition",
+    "delete_draft",
+    "delete_version",
+    "get_definition",
+    "get_draft",
     "get_instance",
     "get_journal",
+    "get_run",
+    "get_version",
     "hook",
+    "list_definition_runs",
+    "list_versions",
     "match_event",
+    "publish_definitions",
+    "retract_definition",
+    "roll_definition_back",
     "start_instance",
 ];
 
