@@ -9,7 +9,7 @@ use testkit::rig::{Local, broken, seed};
 
 const REQUESTS: usize = 20_000;
 /// Operations on workflows.
-const NEEDS_DEFINITION: [&str; 20] = [
+const NEEDS_DEFINITION: [&str; 23] = [
     "change_definitions",
     "control_instance",
     "control_trigger",
@@ -24,11 +24,14 @@ const NEEDS_DEFINITION: [&str; 20] = [
     "get_version",
     "hook",
     "list_definition_runs",
+    "list_triggers",
     "list_versions",
     "match_event",
     "publish_definitions",
     "retract_definition",
     "roll_definition_back",
+    "save_draft",
+    "send_events",
     "start_instance",
 ];
 
