@@ -118,9 +118,13 @@ pub struct TriggerState {
     /// The instance that it started last, until that has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Id>,
-    /// What starts when that one has ended: the slot, or the event by its position.
+    /// What starts when that one has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// Events that wait for those of the other triggers of an `all`, oldest first: what must be
+    /// the same in all of them, and the position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<(String, u64)>,
 }
 
 /// What a trigger starts as soon as the last instance has ended.
@@ -129,8 +133,8 @@ pub struct TriggerState {
 pub enum Waiting {
     /// A slot of its schedule.
     Slot(Time),
-    /// An event, by its position.
-    Event(u64),
+    /// Events, by their positions.
+    Events(Vec<u64>),
 }
 
 impl TriggerState {

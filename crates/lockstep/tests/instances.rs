@@ -125,6 +125,62 @@ fn events_start_instances_once_and_resume_those_that_wait() {
 }
 
 #[test]
+fn a_schedule_on_all_of_several_events_starts_once_for_those_that_belong_together() {
+    let server = Server::start();
+    let document = "
+schedule:
+  on:
+    all:
+    - with: {type: order.paid}
+      correlate: {order: {from: '${ .data.order }'}}
+    - with: {type: order.packed}
+      correlate: {order: {from: '${ .data.order }'}}
+do:
+- note: {set: {types: '${ [$workflow.input[].type] }'}}
+";
+    publish(&server, &(head("ship", "1.0.0") + document));
+    let send = |kind: &str, order: u64| {
+        let data = json!({"order": order}).to_string();
+        shop(&server, &["event", "send", kind, "--source", "shop", "--data", &data])["started"]
+            .clone()
+    };
+    assert_eq!(send("order.paid", 1), json!([]));
+    assert_eq!(send("order.packed", 2), json!([]));
+    assert_eq!(send("order.paid", 1), json!([]));
+    let started = send("order.packed", 1);
+    let id = started[0].as_u64().unwrap();
+    let done = wait_for(&server, id, "finished");
+    assert_eq!(done["output"], json!({"types": ["order.paid", "order.packed"]}), "{done}");
+    // The second payment of the same order waits for another parcel.
+    assert_eq!(send("order.packed", 1).as_array().unwrap().len(), 1);
+    assert_eq!(send("order.packed", 1), json!([]));
+}
+
+#[test]
+fn a_restart_from_a_step_takes_what_the_step_took_or_is_refused() {
+    let server = Server::start();
+    let document = "
+do:
+- small: {set: {n: '${ .n + 1 }'}}
+- double: {set: {n: '${ .n * 2 }'}}
+- large: {set: {text: '${ [range(2000)] | map(\"x\") | join(\"\") }'}}
+- last: {set: {length: '${ .text | length }'}}
+";
+    publish(&server, &(head("steps", "1.0.0") + document));
+    let id = start(&server, "steps", &json!({"n": 3}));
+    assert_eq!(wait_for(&server, id, "finished")["output"], json!({"length": 2000}));
+    let id = id.to_string();
+    let again = shop(&server, &["instance", "restart", &id, "--from", "double"]);
+    let again = again["id"].as_u64().unwrap();
+    wait_for(&server, again, "finished");
+    let journal = shop(&server, &["instance", "journal", &again.to_string()]);
+    assert!(journal.to_string().contains("{\"n\":8}"), "{journal}");
+    let from = ["--namespace", "shop", "instance", "restart", &id, "--from", "last"];
+    let refused = server.run(&from).with_code(2);
+    assert!(refused.err.contains("too large for its journal"), "{refused:?}");
+}
+
+#[test]
 fn an_event_that_came_before_its_wait_is_kept_for_it() {
     let server = Server::start();
     shop(&server, &["spec", "set", "name=packing"]);
@@ -203,6 +259,27 @@ fn running_instances_keep_their_version_and_new_ones_take_the_new() {
     assert_eq!(instance(&server, old)["version"], "1.0.0");
     shop(&server, &["workflow", "retract", "talk"]);
     server.run(&["--namespace", "shop", "run", "talk"]).with_code(3);
+}
+
+#[test]
+fn what_is_retracted_or_deleted_pauses_or_cancels_what_runs() {
+    let server = Server::start();
+    shop(&server, &["spec", "set", "name=packing"]);
+    publish(&server, &(head("order", "1.0.0") + ORDER));
+    let id = start(&server, "order", &json!({"count": 3}));
+    wait_for(&server, id, "waiting");
+    let withdraw = |verb: &[&str], running: &str| {
+        let how = ["--running", running, "--until", "settled"];
+        let told = shop(&server, &[&["workflow"], verb, &how[..]].concat());
+        assert_eq!(told["published"][0]["state"], "settled", "{told}");
+    };
+    withdraw(&["retract", "order"], "pause");
+    wait_for(&server, id, "paused");
+    withdraw(&["delete", "order", "--yes"], "cancel");
+    wait_for(&server, id, "cancelled");
+    let listed = shop(&server, &["instance", "list", "--definition", "order"]);
+    assert_eq!(listed["instances"].as_array().unwrap().len(), 1);
+    assert_eq!(shop(&server, &["unit", "list", "packing"])["units"], json!([]));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn list(tx: &mut dyn Tx, namespace: Id, filter: &InstanceFilter) -> Result<Vec<m
     let most = size(filter.limit);
     let after = filter.after.map(Value::id);
     let head = match &filter.definition {
-        Some(name) => Some(definition::head(tx, namespace, name)?),
+        Some(name) => Some(definition::head_or_hidden(tx, namespace, name)?),
         None => None,
     };
     let (index, prefix) = match (&head, filter.status) {

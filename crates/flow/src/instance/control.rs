@@ -75,16 +75,27 @@ fn restart(work: &mut Work<'_>, row: &InstanceRow, step: Option<&str>) -> Result
 fn input_of(work: &mut Work<'_>, row: &InstanceRow, step: &str) -> Result<Json> {
     let range = Range::prefix([Value::id(row.namespace), Value::id(row.id)]);
     let journal: Vec<JournalRow> = work.tx.find(PRIMARY, &range, u32::MAX)?;
-    let mut given = row.body.input.clone();
+    let mut given = Some(row.body.input.clone());
     for note in journal.into_iter().flat_map(|entry| entry.record.notes) {
         let Some(path) = note.step.as_deref().filter(|path| is_top(path)) else { continue };
         match note.what {
-            What::Started if name_of(path) == step => return Ok(given),
-            What::Completed => given = note.data,
+            What::Started if name_of(path) == step => {
+                return given.ok_or_else(|| too_large(row, step));
+            }
+            What::Completed => given = Some(note.data).filter(|_| !note.is_left_out),
             _ => {}
         }
     }
     Err(Error::bad_input(format!("instance {} has not come to a step {step:?}", row.id)))
+}
+
+/// Says that a journal does not hold what a step took.
+fn too_large(row: &InstanceRow, step: &str) -> Error {
+    Error::bad_input(format!(
+        "what step {step:?} of instance {} took was too large for its journal; restart it from the \
+         beginning, or from an earlier step",
+        row.id
+    ))
 }
 
 /// Says whether a step is one of the top level, by its path: `do/3/NAME/ROUND`.

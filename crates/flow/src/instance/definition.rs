@@ -11,8 +11,14 @@ use crate::{
 
 /// Gives a definition by name, unless its name is hidden.
 pub(super) fn head(tx: &mut dyn Tx, namespace: Id, name: &str) -> Result<DefinitionRow> {
+    let row = head_or_hidden(tx, namespace, name)?;
+    if row.head.is_deleted { Err(Error::NoSuchDefinition(name.to_owned())) } else { Ok(row) }
+}
+
+/// Gives a definition by name, also one that is deleted and whose instances are still there.
+pub(super) fn head_or_hidden(tx: &mut dyn Tx, namespace: Id, name: &str) -> Result<DefinitionRow> {
     let row: Option<DefinitionRow> = tx.get(DefinitionRow::key(namespace, name))?;
-    row.filter(|row| !row.head.is_deleted).ok_or_else(|| Error::NoSuchDefinition(name.to_owned()))
+    row.ok_or_else(|| Error::NoSuchDefinition(name.to_owned()))
 }
 
 /// Gives a definition by its id.

@@ -12,11 +12,12 @@ use super::{
     filter::Verdict,
     fire, message,
     rows::{EventRow, InstanceRow, WaitRow},
+    together,
 };
 use crate::{
     publish::{OnEvent, TriggerRow, TriggerSpec, match_key},
     run::{Message, WaitPlan},
-    timer::{TimerKind, TimerRow},
+    timer::{self, TimerKind, TimerRow},
 };
 
 /// Waits that one event may be for.
@@ -161,18 +162,27 @@ fn new_row(work: &mut Work<'_>, event: CloudEvent, origin: Option<Id>) -> Result
 fn fire(
     work: &mut Work<'_>,
     trigger: &TriggerRow,
-    (key, _correlation): (Option<&Json>, &BTreeMap<String, Json>),
+    (key, correlation): (Option<&Json>, &BTreeMap<String, Json>),
     row: &EventRow,
 ) -> Result<Option<Id>> {
     let Some(on) = on_event(trigger) else { return Ok(None) };
+    let live = work.live();
+    let found = timer::trigger_state(work.tx, live, trigger.definition, &trigger.name)?;
+    let (mut state, due) = found.unwrap_or_default();
+    if state.is_paused {
+        return Ok(None);
+    }
     let slot = key.map(|key| Sha256::digest(key.to_string().as_bytes()).to_vec());
     if let Some(slot) = &slot
         && fire::has_fired(work, trigger.definition, &trigger.name, slot)?
     {
         return Ok(None);
     }
-    let definition = (trigger.definition, trigger.body.definition.as_str());
-    let started = fire::event(work, definition, &trigger.name, on.overlap, row)?;
+    let started = match together::complete(work, trigger, on, &mut state, correlation, row)? {
+        Some(events) => fire::events(work, trigger, &mut state, on.overlap, &events)?,
+        None => None,
+    };
+    timer::put_trigger(work, trigger.definition, &trigger.name, &state, due)?;
     if let (Some(slot), Some(instance)) = (&slot, started) {
         fire::note_firing(work, trigger.definition, &trigger.name, slot, instance)?;
     }

@@ -1,6 +1,6 @@
 //! Firing triggers: at most one instance for each slot of a schedule and for each event.
 
-use model::{CloudEvent, Error, EventBody, Id, Reply, Result, Time, TriggerControl};
+use model::{Error, EventBody, Id, Reply, Result, Time, TriggerControl};
 use queue::Work;
 use serde_json::{Value as Json, json};
 use store::TxExt as _;
@@ -11,7 +11,7 @@ use super::{
     start::{Begin, begin},
 };
 use crate::{
-    publish::DefinitionRow,
+    publish::{DefinitionRow, TriggerRow},
     run::Message,
     schedule::{CatchUp, Overlap},
     slots::Plan,
@@ -146,43 +146,42 @@ pub(super) fn waiting(
             let input = json!({ "slot": slot.to_string() });
             start(work, &head.name, state, Cause::Slot { trigger, slot }, input, slot)
         }
-        Waiting::Event(seq) => {
-            let row: Option<EventRow> = work.tx.get(EventRow::key(work.live(), seq))?;
-            let Some(row) = row else { return Ok(()) };
-            let cause = Cause::Event { trigger, event: seq };
-            start(work, &head.name, state, cause, input_of(&row.event), row.at)
+        Waiting::Events(seqs) => {
+            let live = work.live();
+            let keys: Vec<_> = seqs.iter().map(|seq| EventRow::key(live, *seq)).collect();
+            let rows: Vec<Option<EventRow>> = work.tx.get_all(&keys)?;
+            let rows: Vec<EventRow> = rows.into_iter().flatten().collect();
+            let Some(last) = rows.last().filter(|_| rows.len() == seqs.len()) else {
+                return Ok(());
+            };
+            let cause = Cause::Event { trigger, event: last.seq };
+            start(work, &head.name, state, cause, input_of(&rows), last.at)
         }
     }
 }
 
-/// Gives what a workflow takes that an event starts: by the specification, a list of the events.
-pub(super) fn input_of(event: &CloudEvent) -> Json {
-    json!([event])
+/// Gives what a workflow takes that events start: by the specification, a list of them.
+fn input_of(events: &[EventRow]) -> Json {
+    events.iter().map(|row| json!(row.event)).collect()
 }
 
-/// Fires a trigger for an event; gives the instance, if one is started.
-pub(super) fn event(
+/// Fires a trigger for events, of which the last came just now; gives the instance, if one is
+/// started.
+pub(super) fn events(
     work: &mut Work<'_>,
-    definition: (Id, &str),
-    trigger: &str,
+    trigger: &TriggerRow,
+    state: &mut TriggerState,
     overlap: Overlap,
-    row: &EventRow,
+    events: &[EventRow],
 ) -> Result<Option<Id>> {
-    let (id, name) = definition;
-    let live = work.live();
-    let found = timer::trigger_state(work.tx, live, id, trigger)?;
-    let (mut state, due) = found.unwrap_or_default();
-    if state.is_paused {
+    let Some(last) = events.last() else { return Ok(None) };
+    let seqs = events.iter().map(|row| row.seq).collect();
+    if !may_start(work, state, overlap, Waiting::Events(seqs))? {
         return Ok(None);
     }
-    let mut started = None;
-    if may_start(work, &mut state, overlap, Waiting::Event(row.seq))? {
-        let cause = Cause::Event { trigger: trigger.to_owned(), event: row.seq };
-        start(work, name, &mut state, cause, input_of(&row.event), row.at)?;
-        started = state.running;
-    }
-    timer::put_trigger(work, id, trigger, &state, due)?;
-    Ok(started)
+    let cause = Cause::Event { trigger: trigger.name.clone(), event: last.seq };
+    start(work, &trigger.body.definition, state, cause, input_of(events), last.at)?;
+    Ok(state.running)
 }
 
 /// Steers a trigger by hand.

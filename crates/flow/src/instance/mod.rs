@@ -18,6 +18,7 @@ mod fire;
 mod message;
 mod rows;
 mod start;
+mod together;
 mod unit;
 
 use model::{Error, InstanceCommand, Reply, Result};

@@ -181,7 +181,7 @@ impl<'a, E: Evaluate> Machine<'a, E> {
 
     pub(super) fn note(&mut self, what: What, frame: Option<u64>, data: Json) {
         let step = frame.map(|frame| self.name_of(frame));
-        self.notes.push(Note { what, step, data });
+        self.notes.push(Note { what, step, data, is_left_out: false });
     }
 
     fn add_frame(&mut self, frame: Frame) -> u64 {

@@ -217,9 +217,12 @@ pub struct Note {
     /// The step that it happened to; none is the workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// What goes with it: an output, unless that is large, an error, a reason.
+    /// What goes with it: an output, an error, a reason.
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub data: Json,
+    /// Whether it was too large to be here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_left_out: bool,
 }
 
 /// What can happen to a workflow or a step.

@@ -9,7 +9,7 @@ use super::{
     evaluate::Evaluate,
     fault::Fault,
     machine::{Given, Machine, Place},
-    outcome::{Effect, What},
+    outcome::{Effect, Note, What},
     program::{Action, ForAction, Next},
     state::{Body, Doing, ForBody, Status, TimerKind, Todo, Undo},
 };
@@ -28,12 +28,10 @@ impl<E: Evaluate> Machine<'_, E> {
                 let size = expr::size(&output);
                 self.state.added += limits::COPIES_MAX * size;
                 // What is large would be in the journal twice.
-                let small = size <= limits::NOTE_BYTES_MAX;
-                self.note(
-                    What::Completed,
-                    Some(id),
-                    if small { output.clone() } else { Json::Null },
-                );
+                let is_left_out = size > limits::NOTE_BYTES_MAX;
+                let data = if is_left_out { Json::Null } else { output.clone() };
+                let name = Some(self.name_of(id));
+                self.notes.push(Note { what: What::Completed, step: name, data, is_left_out });
                 self.leave(id, output, then.unwrap_or(step.then));
             }
             Err(fault) => self.fail_later(id, fault),

@@ -36,16 +36,28 @@ fn wander(scenario: &Json, numbers: Vec<u16>) {
         }
         let message = next(&world, scenario, &sent, &mut choice);
         match &message {
-            Message::UnitDone { step, .. } => _ = world.units.remove(step),
+            Message::UnitDone { step, .. } => {
+                let was_open = world.units.remove(step).is_some();
+                if was_open && world.state.status == Status::Suspended {
+                    world.ended.insert(step.clone());
+                }
+            }
             Message::ChildDone { step, .. } => _ = world.children.remove(step),
             Message::TimerFired { name } => {
                 if let Some(at) = world.timers.remove(name) {
                     world.now = world.now.max(at);
+                    if world.state.status == Status::Suspended {
+                        world.ended.insert(name.clone());
+                    }
                 }
             }
             _ => {}
         }
         world.send(message.clone());
+        if world.state.status != Status::Suspended {
+            // It has looked at everything that it was told.
+            world.ended.clear();
+        }
         sent.push(message);
         consistent(&world);
     }
@@ -127,6 +139,17 @@ proptest! {
         let (_, scenario) = &all[number % all.len()];
         wander(scenario, numbers);
     }
+}
+
+/// What once looked as if the instance took back what it did not have.
+#[test]
+fn what_ends_during_a_pause_is_taken_back_once() {
+    let all = SCENARIOS.with(Clone::clone);
+    let numbers = [
+        0, 358, 0, 0, 24588, 0, 0, 3335, 10368, 0, 17339, 9888, 0, 0, 31551, 0, 1104, 26746, 5364,
+        0, 0, 0, 0, 54, 8454, 0, 0, 11402,
+    ];
+    all.iter().for_each(|(_, scenario)| wander(scenario, numbers.to_vec()));
 }
 
 thread_local! {

@@ -45,6 +45,9 @@ pub struct World {
     pub timers: BTreeMap<String, Time>,
     pub waits: BTreeMap<String, WaitPlan>,
     pub incidents: BTreeSet<String>,
+    /// Units and timers whose end the instance was told of and has not yet looked at, because it
+    /// is paused.
+    pub ended: BTreeSet<String>,
     pub emitted: Vec<Json>,
     /// How often the instance has said that it ended.
     pub ends: usize,
@@ -66,6 +69,7 @@ impl World {
             timers: BTreeMap::new(),
             waits: BTreeMap::new(),
             incidents: BTreeSet::new(),
+            ended: BTreeSet::new(),
             emitted: Vec::new(),
             ends: 0,
         }
@@ -115,14 +119,21 @@ impl World {
         match effect {
             Effect::AddUnit(unit) => {
                 if !unit.detached {
+                    self.ended.remove(&unit.step);
                     let old = self.units.insert(unit.step.clone(), *unit);
                     assert!(old.is_none(), "a unit is added twice: {old:?}");
                 }
             }
-            // What is gone already is taken back at no cost.
-            Effect::CancelUnit { step } => _ = self.units.remove(&step),
-            Effect::SetTimer { name, at } => _ = self.timers.insert(name, at),
-            Effect::ClearTimer { name } => _ = self.timers.remove(&name),
+            Effect::CancelUnit { step } => {
+                assert!(self.units.remove(&step).is_some() || self.ended.remove(&step), "{step}");
+            }
+            Effect::SetTimer { name, at } => {
+                self.ended.remove(&name);
+                self.timers.insert(name, at);
+            }
+            Effect::ClearTimer { name } => {
+                assert!(self.timers.remove(&name).is_some() || self.ended.remove(&name), "{name}");
+            }
             Effect::Wait(plan) => assert!(self.waits.insert(plan.name.clone(), plan).is_none()),
             Effect::ClearWait { name } => assert!(self.waits.remove(&name).is_some(), "{name}"),
             Effect::Emit { event } => self.emitted.push(event),

@@ -230,7 +230,6 @@ fn three_nodes_never_answer_from_before_what_is_effective() {
         assert!(start.elapsed() < Duration::from_secs(150), "it does not come to an end");
         let at = random.below(servers.len());
         let pause = random.span(Duration::from_millis(50), Duration::from_millis(600));
-        // Sleeps because nodes stand still, or are gone, for times that nothing else decides.
         if random.percent(50) {
             servers[at].freeze();
             // Sleeps because that is how long it stands still.

@@ -48,7 +48,9 @@ impl Line {
         let mut line = String::new();
         let count = self.reader.read_line(&mut line).ok()?;
         let line = line.trim_end().to_owned();
-        self.heard.send(line.clone()).unwrap();
+        // The test may have all that it wanted to know, and be over. A panic here would be nobody's
+        // failure, and writing its backtrace takes more memory than the bombs may.
+        let _over = self.heard.send(line.clone());
         (count > 0).then_some(line)
     }
 
@@ -249,7 +251,7 @@ fn bombs_do_not_fill_the_memory() {
     let settings = ImapSettings { limits, ..script.settings() };
     refused(run(async { ImapStore::new(settings).driver().folders().await }), "without end");
     let grown = peak() - before;
-    assert!(grown < 128 << 10, "{grown} kB more");
+    assert!(grown < 64 << 10, "{grown} kB more");
 }
 
 #[test]

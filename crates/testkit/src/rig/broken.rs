@@ -19,7 +19,10 @@ use model::{
 };
 use serde_json::{Value, json};
 
-use self::{request::Request, sample::Routes};
+use self::{
+    request::Request,
+    sample::{Known, Routes, tended},
+};
 use super::{
     http::{Answer, Caller, Connection},
     local::{Local, panics},
@@ -34,8 +37,8 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAITED_OUT: Duration = Duration::from_secs(1);
 /// Requests after which there may be little left to ask for.
 const TEND_EVERY: usize = 50;
-/// Attempts that are remembered.
-const ATTEMPTS_MAX: usize = 8;
+/// Things of one kind that are remembered.
+const KNOWN_MAX: usize = 8;
 /// A server may refuse a longer request before it has read all of it, and then its answer can be
 /// lost on the way.
 const READ_WHOLE_MAX: usize = 4 << 10;
@@ -81,12 +84,12 @@ pub fn broken(local: &Local, requests: usize, seed: u64) -> BrokenReport {
     local.block_on(set_up(&*local.backend)).expect("a canary");
     let before = local.block_on(canary(&*local.backend)).expect("the canary");
     let report = BrokenReport::default();
-    let mut run = Run { local, connection: None, waited: None, attempts: Vec::new(), report };
+    let mut run = Run { local, connection: None, waited: None, known: Known::default(), report };
     for number in 0..requests {
         if number % TEND_EVERY == 0 {
             run.tend();
         }
-        let (operation, request) = routes.request(&run.attempts, &mut random);
+        let (operation, request) = routes.request(&run.known, &mut random);
         run.one(&operation, &request);
     }
     run.sane();
@@ -103,8 +106,7 @@ struct Run<'a> {
     connection: Option<Connection>,
     /// When a claim was last left waiting.
     waited: Option<Instant>,
-    /// The URLs of the newest attempts.
-    attempts: Vec<String>,
+    known: Known,
     report: BrokenReport,
 }
 
@@ -187,33 +189,45 @@ impl Run<'_> {
             {"name": "\0"}, {"name_base64": "//4="},
         ]});
         let claim = json!({"work_specs": ["plain"], "number_of_work_units": 2});
+        let documents = json!({"documents": [{"source": tended("1.0.0")}]});
+        let newer = json!({"documents": [{"source": tended("1.1.0")}]});
+        let draft = json!({"source": tended("2.0.0")});
         let requests = [
-            ("/work_spec", json!({"data": {"name": "plain"}})),
-            ("/work_spec", json!({"data": {"name": "chain", "then": "plain"}})),
-            ("/work_spec/plain/work_unit", units),
-            ("/worker/w1/request_attempts", claim.clone()),
-            ("/worker/w2/request_attempts", claim),
+            ("PUT", "/definition/tended/draft", draft),
+            ("POST", "/definition", documents),
+            ("POST", "/definition", newer),
+            ("POST", "/instance", json!({"definition": "tended"})),
+            ("POST", "/work_spec", json!({"data": {"name": "plain"}})),
+            ("POST", "/work_spec", json!({"data": {"name": "chain", "then": "plain"}})),
+            ("POST", "/work_spec/plain/work_unit", units),
+            ("POST", "/worker/w1/request_attempts", claim.clone()),
+            ("POST", "/worker/w2/request_attempts", claim),
         ];
-        for (path, body) in requests {
-            match caller.call("POST", &format!("/namespace/rig{path}"), None, &body) {
+        for (method, path, body) in requests {
+            match caller.call(method, &format!("/namespace/rig{path}"), None, &body) {
                 Ok(answer) if answer.status < 300 => self.remember(&answer),
                 other => self.report.violations.push(format!("{path} gets {other:?}")),
             }
         }
     }
 
-    /// Remembers the attempts that an answer is about, so that later requests can change them.
+    /// Remembers what an answer is about, so that later requests can change it.
     fn remember(&mut self, answer: &Answer) {
         let told = answer.json();
+        self.known.instances.extend(told.get("instance").and_then(Value::as_u64));
+        let published = told.get("published").and_then(Value::as_array).into_iter().flatten();
+        let runs = published.filter_map(|one| one.get("run").and_then(Value::as_u64));
+        self.known.runs.extend(runs);
         let attempts = told.get("attempts").and_then(Value::as_array);
         let one = told.get("worker_url").is_some().then_some(&told);
         let urls =
             attempts.into_iter().flatten().chain(one).filter_map(|attempt| {
                 attempt.get("url").and_then(Value::as_str).map(str::to_owned)
             });
-        self.attempts.extend(urls);
-        let old = self.attempts.len().saturating_sub(ATTEMPTS_MAX);
-        self.attempts.drain(..old);
+        self.known.attempts.extend(urls);
+        keep_newest(&mut self.known.attempts);
+        keep_newest(&mut self.known.instances);
+        keep_newest(&mut self.known.runs);
     }
 
     fn violation(&mut self, what: &str, bytes: &[u8], answer: &str) {
@@ -236,6 +250,11 @@ impl Run<'_> {
             }
         }
     }
+}
+
+fn keep_newest<T>(known: &mut Vec<T>) {
+    let old = known.len().saturating_sub(KNOWN_MAX);
+    known.drain(..old);
 }
 
 fn canary_names() -> Done<(Namespace, SpecRef, UnitName)> {

@@ -15,9 +15,32 @@ const SPECS: [&str; 6] = ["plain", "plain", "plain", "chain", "gone", "-YS9i"];
 const UNITS: [&str; 6] = ["u1", "u2", "u3", "-", "-__4", "-AA"];
 const WORKERS: [&str; 3] = ["w1", "w2", "-"];
 const NAMESPACES: [&str; 6] = ["rig", "rig", "rig", "rig", "gone", "-"];
+const DEFINITIONS: [&str; 4] = ["tended", "tended", "wild", "gone"];
+const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2"];
+const TRIGGERS: [&str; 3] = ["on", "on", "every"];
+
+/// What requests can find besides what has a name.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The URLs of the newest attempts.
+    pub(super) attempts: Vec<String>,
+    /// The newest instances of workflows.
+    pub(super) instances: Vec<u64>,
+    /// The newest runs of the publishing pipeline.
+    pub(super) runs: Vec<u64>,
+}
+
+/// A workflow that is published as often as it takes, in the namespace of the requests.
+pub(super) fn tended(version: &str) -> String {
+    format!(
+        "document: {{dsl: '1.0.3', namespace: rig, name: tended, version: '{version}'}}\n\
+         schedule: {{on: {{one: {{with: {{type: rig.event}}}}}}}}\n\
+         do:\n- wait: {{listen: {{to: {{one: {{with: {{type: rig.answer}}}}}}}}}}\n"
+    )
+}
 
 /// Bodies that make sense, by the names of the operations that take them.
-const BODIES: [(&str, &str); 20] = [
+const BODIES: [(&str, &str); 36] = [
     ("set_work_spec", r#"{"data": {"name": "plain"}}"#),
     ("set_work_spec", r#"{"data": {"name": "chain", "then": "plain", "max_retries": 3}}"#),
     ("set_work_spec", r#"{"data": "oWRuYW1lZXBsYWlu"}"#),
@@ -46,7 +69,29 @@ const BODIES: [(&str, &str); 20] = [
     ),
     ("change_work_unit", r#"{"active_attempt_url": "-", "meta": {"priority": 2}}"#),
     ("events", r#"{"namespace": "rig", "after": 3, "limit": 10}"#),
+    ("publish_definitions", WILD),
+    ("change_definitions", r#"{"commands": [{"retract": {"name": "tended"}}]}"#),
+    (
+        "change_definitions",
+        r#"{"commands": [{"rollback": {"name": "tended", "version": "1.0.0"}}]}"#,
+    ),
+    ("retract_definition", r#"{"running": "keep"}"#),
+    ("retract_definition", r#"{"base": 1, "until": "committed"}"#),
+    ("delete_definition", r#"{"until": "settled"}"#),
+    ("roll_definition_back", r#"{"version": "1.0.0"}"#),
+    ("save_draft", r#"{"source": "document: {}"}"#),
+    ("start_instance", r#"{"definition": "tended", "input": {"a": [1]}}"#),
+    ("control_instance", r#""cancel""#),
+    ("control_instance", r#"{"retry": {"step": "wait", "input": {}}}"#),
+    ("control_trigger", r#""pause""#),
+    ("control_trigger", r#""resume""#),
+    ("send_events", r#"{"id": "1", "source": "rig", "type": "rig.event", "data": {"a": 1}}"#),
+    ("match_event", r#"{"id": "1", "source": "rig", "type": "rig.event"}"#),
+    ("hook", r#"{"a": 1}"#),
 ];
+
+/// A document to publish.
+const WILD: &str = r#"{"documents": [{"source": "document: {dsl: '1.0.3', namespace: rig, name: wild, version: '1.0.0'}\ndo:\n- a: {set: {b: 1}}\n"}]}"#;
 
 /// Everything that can be called.
 pub(super) struct Routes {
@@ -83,7 +128,7 @@ impl Routes {
     }
 
     /// Makes a request that is wrong in some way, or now and then right.
-    pub(super) fn request(&self, attempts: &[String], random: &mut Random) -> (String, Request) {
+    pub(super) fn request(&self, known: &Known, random: &mut Random) -> (String, Request) {
         let operation = random.pick(&self.operations);
         let mut body = operation.body(self, random);
         if !body.is_null() && random.percent(60) {
@@ -92,7 +137,7 @@ impl Routes {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let mut request = Request {
             method: operation.method.to_ascii_uppercase(),
-            target: operation.target(attempts, random).into_bytes(),
+            target: operation.target(known, random).into_bytes(),
             headers: Vec::new(),
             host: None,
             framing: if bytes.is_empty() { Framing::Nothing } else { Framing::Length },
@@ -179,8 +224,8 @@ impl Operation {
         random.pick(&self.bodies).clone()
     }
 
-    fn target(&self, attempts: &[String], random: &mut Random) -> String {
-        let mut target = self.path(attempts, random);
+    fn target(&self, known: &Known, random: &mut Random) -> String {
+        let mut target = self.path(known, random);
         let mut sign = '?';
         for (name, kind) in &self.parameters {
             if random.percent(30) {
@@ -196,12 +241,12 @@ impl Operation {
         target
     }
 
-    fn path(&self, attempts: &[String], random: &mut Random) -> String {
+    fn path(&self, known: &Known, random: &mut Random) -> String {
         if let Some((_, rest)) = self.path.split_once("{attempt}")
-            && !attempts.is_empty()
+            && !known.attempts.is_empty()
             && random.percent(70)
         {
-            return format!("{}{rest}", random.pick(attempts));
+            return format!("{}{rest}", random.pick(&known.attempts));
         }
         // What is destroyed is mostly something that nobody misses.
         let spare = self.name.starts_with("destroy_") && !random.percent(10);
@@ -216,11 +261,25 @@ impl Operation {
                 "{work_unit}" => path += random.word(&UNITS),
                 "{worker}" => path += random.word(&WORKERS),
                 "{attempt}" => path += &random.below(200).to_string(),
+                "{definition}" => path += random.word(&DEFINITIONS),
+                "{version}" => path += random.word(&VERSIONS),
+                "{trigger}" => path += random.word(&TRIGGERS),
+                "{instance}" => path += &one_of(&known.instances, random),
+                "{run}" => path += &one_of(&known.runs, random),
+                "{path}" => path += "orders",
                 part => path += part,
             }
         }
         path
     }
+}
+
+/// Gives one of these ids, or one that may be of anything.
+fn one_of(ids: &[u64], random: &mut Random) -> String {
+    if ids.is_empty() || random.percent(20) {
+        return random.below(2_000).to_string();
+    }
+    random.pick(ids).to_string()
 }
 
 /// Gives the bodies that make sense for an operation.
