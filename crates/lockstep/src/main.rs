@@ -17,6 +17,7 @@ mod serve;
 mod signals;
 mod span;
 mod steps;
+mod systemd;
 mod view;
 mod webhook;
 

@@ -21,7 +21,7 @@ use crate::{
     output::Output,
     signals::Stop,
     steps::{self, Means},
-    webhook,
+    systemd, webhook,
 };
 
 /// How to serve.
@@ -150,12 +150,17 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
         Some(address) => out.note(format!("CBOR-RPC on {address}")),
         None => {}
     }
+    systemd::ready();
+    let alive = tokio::spawn(systemd::alive());
     tokio::select! {
         () = stop.asked() => {}
         ended = server.ended() => return ended,
     }
     tracing::info!("stopping");
-    server.stop().await
+    systemd::stopping();
+    let stopped = server.stop().await;
+    alive.abort();
+    stopped
 }
 
 /// Opens a store.

@@ -91,3 +91,32 @@ fn a_bad_log_filter_is_refused() {
     let said = run(&mut lockstep(home.path()), &args).with_code(2);
     assert!(said.err.contains("bad log filter"), "{said:?}");
 }
+
+#[test]
+fn systemd_is_told_how_it_stands() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut word = [0; 64];
+        let len = systemd.recv(&mut word).unwrap();
+        String::from_utf8(word[..len].to_vec()).unwrap()
+    };
+    let mut child = lockstep(home.path())
+        .args(["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--rpc", "off"])
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "100000")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(heard(), "READY=1");
+    assert_eq!([heard(), heard()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    terminate(&child);
+    let mut word = heard();
+    while word == "WATCHDOG=1" {
+        word = heard();
+    }
+    assert_eq!(word, "STOPPING=1");
+    assert!(wait(&mut child).success());
+}
