@@ -18,7 +18,7 @@ use crate::{
     shared::{Listener, SecretOf, Shared},
     waiters::Waiter,
     workflow::{self, Extensions, Stages, driver},
-    write::{WriteJob, WriteOutcome},
+    write::{WriteJob, WriteOutcome, is_destroy},
 };
 
 /// Applies writes, answers reads, does what falls due, and lets claims wait for work.
@@ -99,6 +99,12 @@ impl Engine {
         let _first = self.shared.secrets.set(secrets);
     }
 
+    /// Sets how long instances are kept once they have ended.
+    pub fn keep_instances(&self, kept: Duration) {
+        // Who has set it first has the say.
+        let _first = self.shared.instances_kept.set(kept);
+    }
+
     /// Sets who computes expressions, before anything is computed.
     pub fn compute_with(&self, pool: expr::Pool) {
         // Who has begun to compute goes on.
@@ -156,7 +162,11 @@ impl Engine {
         let waits = !write.wait.is_zero();
         let write = Arc::new(write);
         if !waits {
-            return Ok(self.write_now(write).await?.committed);
+            let committed = self.write_now(Arc::clone(&write)).await?.committed;
+            if write.commands.iter().any(is_destroy) {
+                workflow::everywhere(&self.shared).await;
+            }
+            return Ok(committed);
         }
         // Registered before the first look, so that work added in between is not missed.
         let mut waiter = self.shared.waiters.register(&write);

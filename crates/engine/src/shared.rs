@@ -1,8 +1,11 @@
 //! What the engine shares with its jobs in the store.
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use flow::{instance::FlowDue, run};
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) expressions: OnceLock<expr::Pool>,
     /// Where secrets are.
     pub(crate) secrets: OnceLock<SecretOf>,
+    /// How long instances are kept once they have ended, if not for the usual time.
+    pub(crate) instances_kept: OnceLock<Duration>,
 }
 
 /// Gives a secret by its name.
@@ -96,6 +101,7 @@ impl Shared {
             drivers: Drivers::default(),
             expressions: OnceLock::new(),
             secrets: OnceLock::new(),
+            instances_kept: OnceLock::new(),
         }
     }
 
@@ -150,9 +156,12 @@ impl Shared {
         self.drivers.hear(namespace, events);
     }
 
-    /// Gives those of these secrets that there are.
-    pub(crate) fn secrets_of(&self, names: &[String]) -> serde_json::Value {
-        let find = |name: &String| Some((name.clone(), self.secrets.get()?(name)?));
+    /// Gives what expressions of an instance see of those of these secrets that there are.
+    pub(crate) fn secrets_of(&self, names: &[String], seal: u64) -> serde_json::Value {
+        let find = |name: &String| {
+            let secret = self.secrets.get()?(name)?;
+            Some((name.clone(), run::sealed(name, &secret, seal)))
+        };
         names.iter().filter_map(find).collect::<serde_json::Map<_, _>>().into()
     }
 

@@ -71,6 +71,9 @@ impl WriteJob {
         }
         let (mut replies, mut later) = (Vec::with_capacity(write.commands.len()), Vec::new());
         for command in &write.commands {
+            if is_destroy(command) {
+                flow::publish::destroyed(&mut work)?;
+            }
             let reply = match command {
                 Command::Queue(command) => queue::apply(&mut work, command)?,
                 Command::Admin(command) => admin::apply(&mut work, command)?,
@@ -99,6 +102,11 @@ impl WriteJob {
         let outcome = WriteOutcome { committed, later, recalled: false };
         Ok(Ran { outcome, ready: closed.ready, look: None })
     }
+}
+
+/// Tells whether a command takes a namespace away, and with it all its definitions.
+pub(crate) fn is_destroy(command: &Command) -> bool {
+    matches!(command, Command::Queue(QueueCommand::DestroyNamespace))
 }
 
 impl Job for WriteJob {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     access::Authentication,
     catch::{Fault, Retry},
+    concurrency::Concurrency,
     data::{Input, Output, Timeout},
     expression::Verbatim,
     schedule::Schedule,
@@ -30,6 +31,8 @@ object! {
         output: Option<Output> = "output",
         /// When the workflow starts by itself.
         schedule: Option<Schedule> = "schedule",
+        /// How many instances there may be at one time.
+        concurrency: Option<Concurrency> = "concurrency",
     }
 }
 

@@ -11,6 +11,7 @@ mod access;
 mod call;
 mod catch;
 mod check;
+mod concurrency;
 mod cron;
 mod data;
 mod definition;
@@ -44,6 +45,7 @@ pub use catch::{
     Arguments, AttemptLimit, Backoff, Catch, Emit, EmittedEvent, Fault, FaultFilter, FaultMatch,
     Jitter, Raise, Retry, RetryLimit,
 };
+pub use concurrency::{Beyond, Concurrency, Turns};
 pub use cron::Cron;
 pub use data::{Contract, ContractFormat, Export, Input, Output, Timeout};
 pub use definition::Definition;

@@ -48,6 +48,13 @@ pub const HELD_MAX: usize = 10_000;
 /// Events that one `listen` takes.
 pub const EVENTS_TAKEN_MAX: usize = 10_000;
 
+/// Instances of one definition that may be limited to be under way at one time.
+pub const TURNS_MAX: u64 = 10_000;
+/// Instances that wait for their turn.
+pub const TURNS_WAITING_MAX: usize = 10_000;
+/// Instances that may follow from each other because each is started by the lifecycle of the last.
+pub const FOLLOWING_MAX: u32 = 8;
+
 /// Lists every limit as (name, value, unit).
 pub fn all() -> Vec<(&'static str, u64, &'static str)> {
     vec![
@@ -73,5 +80,8 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("undo_max", UNDO_MAX as u64, "steps"),
         ("held_max", HELD_MAX as u64, "messages"),
         ("events_taken_max", EVENTS_TAKEN_MAX as u64, "events"),
+        ("turns_max", TURNS_MAX, "instances"),
+        ("turns_waiting_max", TURNS_WAITING_MAX as u64, "instances"),
+        ("following_max", u64::from(FOLLOWING_MAX), "instances"),
     ]
 }

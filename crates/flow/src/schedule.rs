@@ -34,6 +34,8 @@ object! {
         overlap: Option<Overlap> = "overlap",
         /// Which starts are made up for when the server was away.
         catch_up: Option<CatchUp> = "catchUp",
+        /// Start later by a part of this span, always the same one for one workflow.
+        jitter: Option<Duration> = "jitter",
         /// What is the same in two events that shall start one run only.
         key: Option<Expression> = "key",
     }
@@ -44,10 +46,11 @@ const KINDS: &[&str] = &["cron", "every", "after", "on"];
 
 fn check_schedule(schedule: &Schedule, node: &Node, reader: &mut Reader) {
     reader.exactly_one(node, KINDS);
-    let useful: [(&str, &[&str]); 4] = [
+    let useful: [(&str, &[&str]); 5] = [
         ("timezone", &["cron"]),
         ("overlap", &["cron", "every", "on"]),
         ("catchUp", &["cron", "every"]),
+        ("jitter", &["cron", "every"]),
         ("key", &["on"]),
     ];
     for (key, kinds) in useful {
@@ -57,6 +60,13 @@ fn check_schedule(schedule: &Schedule, node: &Node, reader: &mut Reader) {
             let hint = format!("it goes with {}; remove it", kinds.join(", "));
             reader.at_key(key, |r| r.note(value.at, Code::NoEffect, message, hint));
         }
+    }
+    if let Some(Duration::Computed(_)) = &schedule.jitter {
+        let at = node.get("jitter").map_or(node.at, |jitter| jitter.at);
+        let message = "the jitter of a schedule cannot be computed";
+        reader.at_key("jitter", |r| {
+            r.note(at, Code::BadDuration, message, "write a span, such as PT5M");
+        });
     }
     if let Some(Duration::Fixed(every)) = &schedule.every
         && every.approximate().is_zero()

@@ -4,8 +4,9 @@ use jiff::{
     Span, Timestamp, ToSpan as _, civil,
     tz::{AmbiguousOffset, TimeZone},
 };
-use model::Time;
+use model::{Id, Time};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     Schedule,
@@ -23,6 +24,9 @@ pub struct Plan {
     pub overlap: Overlap,
     /// Which slots are made up for when nobody was there to fire them.
     pub catch_up: CatchUp,
+    /// The span within which it fires later than its slots, as ISO 8601 writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<String>,
 }
 
 /// When a schedule fires.
@@ -89,6 +93,7 @@ impl Plan {
             rule,
             overlap: schedule.overlap.unwrap_or(Overlap::Skip),
             catch_up: schedule.catch_up.unwrap_or(CatchUp::None),
+            jitter: schedule.jitter.as_ref().and_then(fixed),
         })
     }
 
@@ -103,6 +108,18 @@ impl Plan {
             Rule::Every(every) => next_by_interval(every.parse().ok()?, anchor, after),
             Rule::After(span) => plus(after, span.parse().ok()?),
         }
+    }
+
+    /// Gives the nanoseconds by which a trigger of a definition fires later than its slots: always
+    /// the same ones, and others for other triggers, so that not all of them fire at once.
+    pub(crate) fn jitter(&self, definition: Id, name: &str) -> i64 {
+        let length = self.jitter.as_ref().and_then(|span| plus(Time(0), span.parse().ok()?));
+        let Some(length) = length.filter(|length| length.0 > 0) else { return 0 };
+        let mut digest = Sha256::new();
+        digest.update(definition.to_be_bytes());
+        digest.update(name);
+        let start = digest.finalize().first_chunk().copied().map_or(0, u64::from_be_bytes);
+        i64::try_from(start % length.0.unsigned_abs()).unwrap_or_default()
     }
 
     /// Tells whether the next slot follows the end of the last instance.

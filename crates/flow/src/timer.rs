@@ -24,10 +24,22 @@ pub enum TimerKind {
     Run = 4,
     /// An event that is kept; due is when it may be forgotten.
     Event = 5,
+    /// An instance that has ended; due is when it may be forgotten.
+    Kept = 6,
+    /// Instances of a definition that take turns; never due.
+    Line = 7,
 }
 
 impl TimerKind {
-    const ALL: [Self; 5] = [Self::Trigger, Self::Advance, Self::Instance, Self::Run, Self::Event];
+    const ALL: [Self; 7] = [
+        Self::Trigger,
+        Self::Advance,
+        Self::Instance,
+        Self::Run,
+        Self::Event,
+        Self::Kept,
+        Self::Line,
+    ];
 }
 
 /// A timer.
@@ -106,6 +118,9 @@ pub struct TriggerState {
     /// The last slot, or the time of the last event, for which it fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Time>,
+    /// By how many nanoseconds it fires later than its slots.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub jitter: i64,
     /// How often it has fired.
     #[serde(default)]
     pub fired: u64,
@@ -127,6 +142,11 @@ pub struct TriggerState {
     pub partners: Vec<(String, u64)>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(jitter: &i64) -> bool {
+    *jitter == 0
+}
+
 /// What a trigger starts as soon as the last instance has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -143,8 +163,14 @@ impl TriggerState {
         json("timer", &row.body)
     }
 
-    /// Gives the time at which it fires next.
+    /// Gives the time at which it fires next: a slot and, if it has one, its jitter.
     pub fn next(&self, after: Time) -> Option<Time> {
+        let after = Time(after.0.saturating_sub(self.jitter));
+        let slot = self.next_slot(after)?;
+        Some(Time(slot.0.saturating_add(self.jitter)))
+    }
+
+    fn next_slot(&self, after: Time) -> Option<Time> {
         let plan = self.plan.as_ref().filter(|_| !self.is_paused)?;
         if plan.follows_end() && self.running.is_some() {
             return None;
@@ -160,7 +186,8 @@ pub fn set_trigger(
     name: &str,
     plan: Option<Plan>,
 ) -> Result<Option<Time>> {
-    let state = TriggerState { plan, anchor: Some(work.now), ..TriggerState::default() };
+    let jitter = plan.as_ref().map_or(0, |plan| plan.jitter(definition, name));
+    let state = TriggerState { plan, anchor: Some(work.now), jitter, ..TriggerState::default() };
     let due = state.next(work.now);
     put_trigger(work, definition, name, &state, due)?;
     Ok(due)
@@ -201,4 +228,36 @@ pub(crate) fn put_trigger(
         body: body(state),
     };
     work.tx.put(&row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{CatchUp, Overlap};
+    use crate::slots::Rule;
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    #[test]
+    fn jitter_puts_every_slot_off_by_the_same_part() {
+        let plan = Plan {
+            rule: Rule::Every("PT1H".to_owned()),
+            overlap: Overlap::Skip,
+            catch_up: CatchUp::None,
+            jitter: Some("PT10M".to_owned()),
+        };
+        let jitters: Vec<i64> = (0..100).map(|id| plan.jitter(id, "nightly")).collect();
+        assert!(jitters.iter().all(|jitter| (0..HOUR / 6).contains(jitter)), "{jitters:?}");
+        assert!(
+            jitters.iter().max() > jitters.iter().min().map(|least| least + HOUR / 12).as_ref()
+        );
+        let jitter = plan.jitter(7, "nightly");
+        assert_eq!(jitter, plan.jitter(7, "nightly"), "it is always the same");
+        let (anchor, plan) = (Some(Time(0)), Some(plan));
+        let state = TriggerState { plan, anchor, jitter, ..TriggerState::default() };
+        let first = state.next(Time(0)).unwrap();
+        assert_eq!(first, Time(HOUR + jitter));
+        assert_eq!(state.next(first), Some(Time(2 * HOUR + jitter)));
+        assert_eq!(state.next(Time(first.0 - 1)), Some(first));
+    }
 }

@@ -109,7 +109,7 @@ fn two_years_over_twenty_zones_are_those_of_another_calendar() {
     for ((cron, zone), line) in cases.iter().zip(text.lines()) {
         let expected: Vec<i64> = line.split_whitespace().map(|s| s.parse().unwrap()).collect();
         let rule = Rule::Cron { cron: (*cron).to_owned(), zone: (*zone).to_owned() };
-        let plan = Plan { rule, overlap: Overlap::Allow, catch_up: CatchUp::None };
+        let plan = Plan { rule, overlap: Overlap::Allow, catch_up: CatchUp::None, jitter: None };
         let (mut found, mut at) = (Vec::new(), Time(first * 1_000_000_000 - 1));
         while let Some(slot) = plan.next(at, at).filter(|slot| slot.unix_seconds() < last) {
             found.push(slot.unix_seconds());
@@ -130,6 +130,7 @@ fn intervals_are_counted_from_their_beginning_and_never_from_now() {
         rule: Rule::Every(text.to_owned()),
         overlap: Overlap::Allow,
         catch_up: CatchUp::None,
+        jitter: None,
     };
     let at = |text: &str| Time::parse(text).unwrap();
     let rows = [

@@ -123,6 +123,7 @@ impl Config {
             secrets: Secrets::in_folder(self.text("serve.secrets")),
             processes: on_or_off(self.text("serve.processes"))?,
             webhooks: webhooks(self.text("serve.publish_webhooks"))?,
+            instances_kept: Some(span::parse(self.text("serve.keep_instances"))?),
         })
     }
 

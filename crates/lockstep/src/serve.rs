@@ -79,6 +79,10 @@ pub(crate) struct ServeArgs {
     /// for one that need not answer [env: LOCKSTEP_PUBLISH_WEBHOOKS]
     #[arg(long, value_name = "WEBHOOKS")]
     publish_webhooks: Option<String>,
+    /// How long instances of workflows are kept once they have ended, with their journals and units
+    /// [default: 30d] [env: LOCKSTEP_KEEP_INSTANCES]
+    #[arg(long, value_name = "SPAN")]
+    keep_instances: Option<String>,
     /// How long running requests get to end [default: 10s] [env: LOCKSTEP_GRACE]
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
@@ -105,6 +109,7 @@ impl ServeArgs {
             ("serve.processes", self.processes.then(|| "on".to_owned())),
             ("serve.secrets", self.secrets.clone()),
             ("serve.publish_webhooks", self.publish_webhooks.clone()),
+            ("serve.keep_instances", self.keep_instances.clone()),
             ("serve.grace", self.grace.clone()),
             ("log.format", self.log_format.clone()),
             ("log.filter", self.log.clone()),
@@ -249,6 +254,7 @@ pub(crate) async fn start(
         let secrets = means.secrets.clone();
         Box::new(move |name| secrets.get(name).ok())
     });
+    means.instances_kept.into_iter().for_each(|kept| engine.keep_instances(kept));
     let (ended, ending) = watch::channel(false);
     let steps = steps::run(engine.clone(), Arc::clone(&backend), means, ending);
     let mut bound = server::bind(options, backend)

@@ -320,6 +320,118 @@ fn a_server_that_is_killed_goes_on_where_it_was() {
     let _reaped = worker.wait();
 }
 
+/// Waits until a definition has so many instances, and all of them have ended.
+fn wait_for_count(server: &Server, definition: &str, count: usize) {
+    until(&format!("{definition} has {count} instances"), || {
+        let list = shop(server, &["instance", "list", "--definition", definition]);
+        let list = list["instances"].as_array().unwrap();
+        let over = list.iter().filter(|instance| instance["status"] == "finished").count();
+        assert!(list.len() <= count, "{list:?}");
+        (over == count).then_some(())
+    });
+}
+
+const FOLLOWS: &str = "
+schedule:
+  overlap: allow
+  on: {one: {with: {type: io.serverlessworkflow.workflow.completed.v1}}}
+do: [{note: {set: {of: '${ .[0].data.name }'}}}]
+";
+
+#[test]
+fn the_end_of_an_instance_is_an_event_that_starts_others_but_never_itself() {
+    let server = Server::start();
+    publish(&server, &(head("followed", "1.0.0") + "do: [{x: {set: {a: 1}}}]\n"));
+    // Nobody asks for such events yet, so there are none.
+    let first = start(&server, "followed", &json!({}));
+    wait_for(&server, first, "finished");
+    assert_eq!(shop(&server, &["event", "list"])["events"], json!([]));
+    publish(&server, &(head("follows", "1.0.0") + FOLLOWS));
+    for round in 1..=3 {
+        start(&server, "followed", &json!({}));
+        wait_for_count(&server, "follows", round);
+    }
+    let id = shop(&server, &["instance", "list", "--definition", "follows"]);
+    let id = id["instances"][0]["id"].as_u64().unwrap();
+    let of = instance(&server, id)["output"]["of"].as_str().unwrap().to_owned();
+    assert!(of.starts_with("followed-"), "{of}");
+    // Two that follow each other end, too: at each depth there is one of each.
+    publish(&server, &(head("also", "1.0.0") + FOLLOWS));
+    start(&server, "followed", &json!({}));
+    wait_for_count(&server, "also", 8);
+    wait_for_count(&server, "follows", 3 + 8);
+    until("what was left out is counted", || {
+        let triggers = shop(&server, &["schedule", "list"]).to_string();
+        (triggers.matches("\"missed\":2").count() == 2).then_some(())
+    });
+}
+
+#[test]
+fn instances_take_turns_by_key() {
+    let server = Server::start();
+    let rest = |beyond: &str| {
+        format!(
+            "concurrency: {{limit: 1, key: '${{ .customer }}', beyond: {beyond}}}\n\
+             do: [{{x: {{listen: {{to: {{one: {{with: {{type: go.v1}}}}}}}}}}}}]\n"
+        )
+    };
+    for beyond in ["wait", "refuse", "cancel"] {
+        publish(&server, &(head(beyond, "1.0.0") + &rest(beyond)));
+    }
+    let run = |name: &str, customer: &str| {
+        let input = json!({"customer": customer}).to_string();
+        server.run(&["--namespace", "shop", "run", name, "--input", &input, "--json"])
+    };
+    let begin = |name: &str, customer: &str| {
+        run(name, customer).with_code(0).json()["instance"].as_u64().unwrap()
+    };
+    let at = |id: u64| instance(&server, id)["at"].as_array().unwrap().len();
+    let [first, second, third] = [(); 3].map(|()| begin("wait", "a"));
+    let other = begin("wait", "b");
+    until("the first of each is at its step", || (at(first) + at(other) == 2).then_some(()));
+    assert_eq!((at(second), at(third)), (0, 0));
+    shop(&server, &["instance", "cancel", &second.to_string()]);
+    wait_for(&server, second, "cancelled");
+    assert_eq!(at(third), 0, "who never began has no turn to give");
+    shop(&server, &["instance", "cancel", &first.to_string()]);
+    until("the third has its turn", || (at(third) == 1).then_some(()));
+
+    begin("refuse", "a");
+    begin("refuse", "b");
+    let said = run("refuse", "a");
+    assert!(said.err.contains("under way already"), "{said:?}");
+
+    let [first, second] = [(); 2].map(|()| begin("cancel", "a"));
+    wait_for(&server, first, "cancelled");
+    until("the second has its turn", || (at(second) == 1).then_some(()));
+}
+
+#[test]
+fn what_ended_long_ago_is_forgotten_with_its_units() {
+    let flags = ["--store", "memory", "--keep-instances", "1s"];
+    let server = Server::start_with(tempfile::tempdir().unwrap(), &flags);
+    publish(&server, &(head("order", "1.0.0") + ORDER));
+    shop(&server, &["spec", "set", "name=packing"]);
+    publish(&server, &(head("stays", "1.0.0") + "do: [{x: {wait: {hours: 1}}}]\n"));
+    let gone = start(&server, "order", &json!({"count": 3}));
+    let stays = start(&server, "stays", &json!({}));
+    wait_for(&server, stays, "waiting");
+    wait_for(&server, gone, "waiting");
+    let worker =
+        ["worker", "--exec", "echo '{\"packed\": true}'", "--spec", "packing", "--until-empty"];
+    server.run(&[&["--namespace", "shop"], &worker[..]].concat()).with_code(0);
+    until("one of them is forgotten", || {
+        let list = shop(&server, &["instance", "list"]);
+        (list["instances"].as_array().unwrap().len() == 1).then_some(())
+    });
+    let units = shop(&server, &["unit", "list", "packing"]);
+    assert_eq!(units["units"], json!([]), "{units}");
+    let args = ["--namespace", "shop", "instance", "journal", &gone.to_string()];
+    let said = server.run(&args);
+    assert!(said.err.contains("no_such_instance"), "{said:?}");
+    assert_eq!(instance(&server, stays)["status"], "waiting");
+}
+
 #[test]
 fn hooks_and_http_steps_reach_this_server_only_where_it_is_allowed() {
     let server = Server::start();

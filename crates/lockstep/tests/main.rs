@@ -23,6 +23,8 @@ mod reference;
 #[cfg(test)]
 mod rigs;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod serve;
 #[cfg(test)]
 mod support;

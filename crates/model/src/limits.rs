@@ -43,6 +43,10 @@ pub const EVENTS_MAX: usize = 100;
 pub const EVENT_BYTES_MAX: usize = 256 << 10;
 /// How long an event is kept: for waits that begin after it came, and to know it again.
 pub const EVENT_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a run of the pipeline is kept once it is over; that of the last change stays.
+pub const RUN_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long an instance is kept once it has ended, unless a server says otherwise.
+pub const INSTANCE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Longest time for which a lock is held unless it is kept.
 pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
 /// Bytes of an idempotency key.
@@ -108,6 +112,9 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("lock_max", LOCK_MAX.as_secs(), "seconds"),
         ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
+        ("event_kept", EVENT_KEPT.as_secs(), "seconds"),
+        ("instance_kept", INSTANCE_KEPT.as_secs(), "seconds"),
+        ("run_kept", RUN_KEPT.as_secs(), "seconds"),
         ("history_max", HISTORY_MAX, "commits"),
         ("since_max", u64::from(SINCE_MAX), "events"),
         ("header_bytes_max", HEADER_BYTES_MAX as u64, bytes),

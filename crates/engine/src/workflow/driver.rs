@@ -10,7 +10,7 @@ use flow::{
     instance::{self, Advance, Kept, Left, Loaded},
     run::{Answer, Ask, Evaluate, Program},
 };
-use model::{EventBody, Id, Namespace, Result};
+use model::{EventBody, Id, Namespace, Result, limits};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{instance as events, job, pipeline};
@@ -195,7 +195,8 @@ async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advan
     let Loaded { row, inbox } = loaded;
     let program = program(shared, live, row.definition, &row.body.version).await?;
     let mut state = row.body.state.unwrap_or_default();
-    let mut evaluator = Evaluator { shared: Arc::clone(shared), program: Arc::clone(&program) };
+    let (seal, of) = (row.body.seal, Arc::clone(&program));
+    let mut evaluator = Evaluator { shared: Arc::clone(shared), program: of, seal };
     let mut taken = Vec::with_capacity(inbox.len());
     for told in inbox {
         let delivery = told.delivery.clone();
@@ -203,7 +204,8 @@ async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advan
         state = next;
         taken.push((told, outcome));
     }
-    Ok(Advance { instance: row.id, seq: row.body.seq, taken, state })
+    let kept = shared.instances_kept.get().copied().unwrap_or(limits::INSTANCE_KEPT);
+    Ok(Advance { instance: row.id, program, kept, seq: row.body.seq, taken, state })
 }
 
 async fn program(
@@ -227,13 +229,15 @@ async fn program(
 struct Evaluator {
     shared: Arc<Shared>,
     program: Arc<Program>,
+    /// That of the instance.
+    seal: u64,
 }
 
 impl Evaluate for Evaluator {
     async fn evaluate(&mut self, mut asks: Vec<Ask>) -> Vec<Answer> {
         for ask in &mut asks {
             if let Ask::Expression { variables, secrets: true, .. } = ask {
-                let secrets = self.shared.secrets_of(&self.program.secrets);
+                let secrets = self.shared.secrets_of(&self.program.secrets, self.seal);
                 variables.insert("secrets".to_owned(), secrets);
             }
         }

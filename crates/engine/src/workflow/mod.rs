@@ -18,8 +18,8 @@ use crate::shared::Shared;
 
 pub(crate) use definition::{answer as definition_answer, apply as apply_definition};
 pub(crate) use instance::{answer as instance_answer, apply as apply_instance, explain};
-pub(crate) use pipeline::Stages;
 pub use pipeline::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};
+pub(crate) use pipeline::{Stages, everywhere};
 
 /// Does writes that take more than one transaction; none says that a write is not of these.
 pub(crate) async fn intercept(shared: &Arc<Shared>, write: &Write) -> Option<Result<Committed>> {

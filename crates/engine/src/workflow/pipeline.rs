@@ -19,7 +19,7 @@ use model::{Command, Committed, DefinitionCommand, Error, Reply, Result, Until, 
 use crate::shared::Shared;
 
 pub use extension::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};
-pub(crate) use finish::take_up;
+pub(crate) use finish::{everywhere, take_up};
 pub(crate) use stages::Stages;
 pub(crate) use trace::Trace;
 

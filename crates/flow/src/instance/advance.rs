@@ -1,17 +1,21 @@
 //! Keeping what an instance has become: the new state, the journal, and what the effects ask for,
 //! in one transaction.
 
+use std::sync::Arc;
+
 use model::{CloudEvent, Error, Id, InstanceStatus, Result};
 use queue::Work;
 use serde_json::Value as Json;
 use store::{PRIMARY, Range, TxExt as _, Value, tables};
 
 use super::{
-    end, event, message,
+    end, event,
+    follow::Followed,
+    message, retain,
     rows::{InboxRow, InstanceRow, JournalRow, WaitRow},
     start, unit,
 };
-use crate::run::{Effect, Message, Outcome, State, Status, WaitPlan};
+use crate::run::{Effect, Message, Outcome, Program, State, Status, WaitPlan};
 
 /// Messages that an instance takes in one transaction.
 pub const MESSAGES_MAX: u32 = 64;
@@ -38,8 +42,12 @@ pub fn load(tx: &mut dyn store::Tx, namespace: Id, instance: Id) -> Result<Optio
 pub struct Advance {
     /// The instance.
     pub instance: Id,
+    /// What it runs.
+    pub program: Arc<Program>,
     /// How many messages it had taken before.
     pub seq: u64,
+    /// How long it is kept once it has ended.
+    pub kept: std::time::Duration,
     /// The messages, in order, each with what it led to.
     pub taken: Vec<(InboxRow, Outcome)>,
     /// The state after the last.
@@ -66,6 +74,7 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
     let was_over = row.status.is_over();
     let seqs: Vec<Id> = advance.taken.iter().map(|(told, _)| told.seq).collect();
     message::forget(work, row.id, &seqs)?;
+    let mut followed = Followed::look(work)?;
     for (told, outcome) in &advance.taken {
         row.body.seq += 1;
         let (namespace, instance, seq) = (row.namespace, row.id, row.body.seq);
@@ -78,6 +87,7 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
         if let (Some(event), true) = (told.event, outcome.taken) {
             event::taken(work, event, row.id)?;
         }
+        followed.tell(work, &row, &advance.program, &outcome.record)?;
     }
     let left = message::inbox(work.tx, row.namespace, row.id, 1)?;
     row.status = status_of(advance.state.status, !left.is_empty());
@@ -94,6 +104,9 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
         work.tx.remove(&tables::TIMER, &[message::expected(row.namespace, row.id)])?;
     } else {
         message::expect(work, row.id)?;
+    }
+    if is_over != was_over {
+        retain::expect(work, &row, advance.kept)?;
     }
     if is_over && !was_over {
         end::ended(work, &row)?;
@@ -147,7 +160,7 @@ fn apply(work: &mut Work<'_>, row: &mut InstanceRow, effect: &Effect) -> Result<
     }
 }
 
-fn cloud_event(event: &Json) -> Result<CloudEvent> {
+pub(super) fn cloud_event(event: &Json) -> Result<CloudEvent> {
     serde_json::from_value(event.clone())
         .map_err(|error| Error::Internal(format!("an event to send is none: {error}")))
 }

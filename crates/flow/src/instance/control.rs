@@ -21,6 +21,11 @@ pub(super) fn control(
     let row = message::find(work, instance)?
         .ok_or_else(|| Error::NoSuchInstance(instance.to_string()))?;
     let is_over = row.status.is_over();
+    if row.body.waiting.is_some() && !is_over && *control != InstanceControl::Cancel {
+        return Err(Error::bad_input(format!(
+            "instance {instance} waits for its turn and has not begun; it can only be cancelled"
+        )));
+    }
     let message = match control {
         InstanceControl::Cancel if is_over => return Ok(Reply::Done),
         InstanceControl::Cancel => Message::Cancel { reason: None },
@@ -66,6 +71,7 @@ fn restart(work: &mut Work<'_>, row: &InstanceRow, step: Option<&str>) -> Result
             cause: Cause::Restart { of: row.id },
             from: step.map(str::to_owned),
             context,
+            depth: 0,
         },
     )?;
     Ok(Reply::Id(id))

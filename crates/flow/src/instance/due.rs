@@ -4,7 +4,7 @@ use model::{EventBody, Id, Namespace, Result, Time};
 use queue::{Closed, Work};
 use store::{Range, Tx, TxExt as _, Value, tables};
 
-use super::{event, fire, message};
+use super::{event, fire, message, retain};
 use crate::{
     publish,
     run::Message,
@@ -56,7 +56,9 @@ pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<FlowDue> {
             continue;
         };
         let name = work.name().clone();
-        for timer in own {
+        let old = |timer: &&TimerRow| timer.kind == TimerKind::Kept;
+        let late: Vec<_> = own.clone().filter(old).skip(retain::ROUND).collect();
+        for timer in own.filter(|timer| !late.contains(timer)) {
             if let Some(left) = apply(&mut work, timer)? {
                 due.left.push((name.clone(), left));
             }
@@ -82,6 +84,12 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
             work.tx.remove(&tables::TIMER, &[timer.own_key()])?;
             event::forget(work, timer.owner)?;
             work.events.push(EventBody::EventsReceived(timer.owner, timer.owner));
+            Ok(None)
+        }
+        // It has no time at which it could be due.
+        TimerKind::Line => Ok(None),
+        TimerKind::Kept => {
+            retain::forget(work, timer)?;
             Ok(None)
         }
         TimerKind::Advance => put_off(work, timer, Left::Instance(timer.owner)),

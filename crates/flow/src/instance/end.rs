@@ -7,6 +7,7 @@ use queue::Work;
 use super::{
     fire, message,
     rows::{Cause, InstanceRow},
+    turn,
 };
 use crate::{
     run::{Fault, Message, Standard, StepResult},
@@ -15,6 +16,7 @@ use crate::{
 
 /// Does what follows from the end of an instance.
 pub(super) fn ended(work: &mut Work<'_>, row: &InstanceRow) -> Result<()> {
+    turn::leave(work, row)?;
     if let Cause::Step { parent, step: Some(step) } = &row.body.cause {
         let (step, result) = (step.clone(), result_of(row));
         message::tell(work, *parent, Message::ChildDone { step, result }, None)?;

@@ -10,7 +10,9 @@ use store::{Range, Tx, TxExt as _, Value, tables};
 
 use super::{
     filter::Verdict,
-    fire, message,
+    fire,
+    follow::{Barred, is_lifecycle},
+    message,
     rows::{EventRow, InstanceRow, WaitRow},
     together,
 };
@@ -125,10 +127,17 @@ pub fn receive(work: &mut Work<'_>, incoming: &Incoming) -> Result<Option<Receiv
         verdicts.push((candidate, verdict));
     }
     row.is_new = false;
+    let barred = Barred::of(work, &row)?;
     for (trigger, verdict) in verdicts {
         if let Verdict::Yes { key, correlation } = verdict {
             let key = (key.as_ref(), correlation);
-            row.received.started.extend(fire(work, trigger, key, &row)?);
+            match &barred {
+                barred if barred.is_own(trigger) => {}
+                Barred::All => miss(work, trigger)?,
+                Barred::None | Barred::Own(_) => {
+                    row.received.started.extend(fire(work, trigger, key, &row)?);
+                }
+            }
         }
     }
     row.received.resumed = tell_waits(work, &row)?;
@@ -189,6 +198,15 @@ fn fire(
     Ok(started)
 }
 
+/// Counts an event that a trigger would have fired for.
+fn miss(work: &mut Work<'_>, trigger: &TriggerRow) -> Result<()> {
+    let live = work.live();
+    let found = timer::trigger_state(work.tx, live, trigger.definition, &trigger.name)?;
+    let (mut state, due) = found.unwrap_or_default();
+    state.missed += 1;
+    timer::put_trigger(work, trigger.definition, &trigger.name, &state, due)
+}
+
 /// Tells an event to the instances that may want it.
 fn tell_waits(work: &mut Work<'_>, row: &EventRow) -> Result<Vec<Id>> {
     let mut told: Vec<Id> = Vec::new();
@@ -196,7 +214,7 @@ fn tell_waits(work: &mut Work<'_>, row: &EventRow) -> Result<Vec<Id>> {
         let range = Range::prefix([Value::id(work.live()), Value::Bytes(key.into())]);
         let waits: Vec<WaitRow> = work.tx.find(tables::WAIT_MATCH, &range, WAITS_MAX)?;
         for wait in waits {
-            if is_for(&wait.plan, &row.event) {
+            if may_take(row, wait.instance, &wait.match_key) && is_for(&wait.plan, &row.event) {
                 tell(work, wait.instance, &wait.plan, row)?;
                 told.push(wait.instance);
             }
@@ -205,6 +223,11 @@ fn tell_waits(work: &mut Work<'_>, row: &EventRow) -> Result<Vec<Id>> {
     told.sort_unstable();
     told.dedup();
     Ok(told)
+}
+
+/// Says whether a wait may take an event: of lifecycles, only those of others, by their type.
+fn may_take(row: &EventRow, instance: Id, key: &[u8]) -> bool {
+    !is_lifecycle(row) || (row.origin != Some(instance) && *key != *match_key(None))
 }
 
 fn tell(work: &mut Work<'_>, instance: Id, plan: &WaitPlan, row: &EventRow) -> Result<()> {
@@ -232,12 +255,14 @@ pub(super) fn tell_earlier(
         if *key == match_key(None) {
             let range = Range::prefix([Value::id(work.live())]);
             let range = range.after(Some(Value::id(row.body.events_after)));
-            events.extend(work.tx.find::<EventRow>(store::PRIMARY, &range, EARLIER_MAX)?);
+            let found = work.tx.find::<EventRow>(store::PRIMARY, &range, EARLIER_MAX)?;
+            events.extend(found.into_iter().filter(|event| may_take(event, row.id, key)));
         } else {
-            let key = Value::Bytes(key.as_slice().into());
-            let range = Range::prefix([Value::id(work.live()), key]);
+            let wanted = Value::Bytes(key.as_slice().into());
+            let range = Range::prefix([Value::id(work.live()), wanted]);
             let range = range.after(Some(Value::id(row.body.events_after)));
-            events.extend(work.tx.find::<EventRow>(tables::EVENT_MATCH, &range, EARLIER_MAX)?);
+            let found = work.tx.find::<EventRow>(tables::EVENT_MATCH, &range, EARLIER_MAX)?;
+            events.extend(found.into_iter().filter(|event| may_take(event, row.id, key)));
         }
     }
     events.sort_by_key(|event| event.seq);

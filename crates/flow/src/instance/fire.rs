@@ -6,9 +6,10 @@ use serde_json::{Value as Json, json};
 use store::TxExt as _;
 
 use super::{
-    definition, message,
+    definition, follow, message,
     rows::{Cause, EventRow, FiringRow, InstanceRow},
     start::{Begin, begin},
+    turn,
 };
 use crate::{
     publish::{DefinitionRow, TriggerRow},
@@ -36,7 +37,8 @@ pub(super) fn due(work: &mut Work<'_>, row: &TimerRow) -> Result<()> {
     else {
         return timer::put_trigger(work, row.owner, &row.name, &state, None);
     };
-    let now = work.now;
+    // Slots are times of the schedule; what falls due is later by the jitter.
+    let [first, now] = [first, work.now].map(|time| Time(time.0.saturating_sub(state.jitter)));
     let (slots, missed) = slots_until(&plan, &state, first, now);
     state.missed += missed;
     for slot in &slots {
@@ -44,7 +46,8 @@ pub(super) fn due(work: &mut Work<'_>, row: &TimerRow) -> Result<()> {
     }
     let last = slots.last().copied().unwrap_or(first).max(first);
     // Slots follow from each other and never from now; those between are counted above.
-    let next = if plan.follows_end() { None } else { state.next(last.max(before(now))) };
+    let last = Time(last.max(before(now)).0.saturating_add(state.jitter));
+    let next = if plan.follows_end() { None } else { state.next(last) };
     timer::put_trigger(work, row.owner, &row.name, &state, next)
 }
 
@@ -88,8 +91,7 @@ fn slot_due(
     if !may_start(work, state, overlap, Waiting::Slot(slot))? {
         return Ok(());
     }
-    let cause = Cause::Slot { trigger: row.name.clone(), slot };
-    start(work, name, state, cause, json!({ "slot": slot.to_string() }), slot)
+    start(work, name, state, Starts::slot(&row.name, slot), slot).map(drop)
 }
 
 /// Says whether a trigger may start an instance now; if not, notes what it would have started.
@@ -113,20 +115,54 @@ fn may_start(
     Ok(false)
 }
 
+/// What a trigger starts: why, with what, and how many instances it follows from.
+struct Starts {
+    cause: Cause,
+    input: Json,
+    depth: u32,
+}
+
+impl Starts {
+    fn slot(trigger: &str, slot: Time) -> Self {
+        let cause = Cause::Slot { trigger: trigger.to_owned(), slot };
+        Self { cause, input: json!({ "slot": slot.to_string() }), depth: 0 }
+    }
+
+    /// Of events, of which there is a last one.
+    fn events(
+        work: &mut Work<'_>,
+        trigger: &str,
+        events: &[EventRow],
+        last: &EventRow,
+    ) -> Result<Self> {
+        let cause = Cause::Event { trigger: trigger.to_owned(), event: last.seq };
+        let depth = follow::depth(work, events)?;
+        Ok(Self { cause, input: input_of(events), depth })
+    }
+}
+
 fn start(
     work: &mut Work<'_>,
     definition: &str,
     state: &mut TriggerState,
-    cause: Cause,
-    input: Json,
+    starts: Starts,
     at: Time,
-) -> Result<()> {
-    let id =
-        begin(work, Begin { definition, version: None, input, cause, from: None, context: None })?;
+) -> Result<Option<Id>> {
+    let Starts { cause, input, depth } = starts;
+    let begin_with =
+        Begin { definition, version: None, input, cause, from: None, context: None, depth };
+    let id = match begin(work, begin_with) {
+        Ok(id) => id,
+        Err(error) if turn::is_refused(&error) => {
+            state.missed += 1;
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     state.fired += 1;
     state.last = Some(at);
     state.running = Some(id);
-    Ok(())
+    Ok(Some(id))
 }
 
 /// Starts what waited for the end of an instance.
@@ -140,11 +176,9 @@ pub(super) fn waiting(
     let live = work.live();
     let head = definition::head_by_id(work.tx, live, ended.definition)?;
     let Some(head) = head.filter(|head| head.head.published.is_some()) else { return Ok(()) };
-    let trigger = trigger.to_owned();
     match waiting {
         Waiting::Slot(slot) => {
-            let input = json!({ "slot": slot.to_string() });
-            start(work, &head.name, state, Cause::Slot { trigger, slot }, input, slot)
+            start(work, &head.name, state, Starts::slot(trigger, slot), slot).map(drop)
         }
         Waiting::Events(seqs) => {
             let live = work.live();
@@ -154,8 +188,8 @@ pub(super) fn waiting(
             let Some(last) = rows.last().filter(|_| rows.len() == seqs.len()) else {
                 return Ok(());
             };
-            let cause = Cause::Event { trigger, event: last.seq };
-            start(work, &head.name, state, cause, input_of(&rows), last.at)
+            let starts = Starts::events(work, trigger, &rows, last)?;
+            start(work, &head.name, state, starts, last.at).map(drop)
         }
     }
 }
@@ -179,9 +213,8 @@ pub(super) fn events(
     if !may_start(work, state, overlap, Waiting::Events(seqs))? {
         return Ok(None);
     }
-    let cause = Cause::Event { trigger: trigger.name.clone(), event: last.seq };
-    start(work, &trigger.body.definition, state, cause, input_of(events), last.at)?;
-    Ok(state.running)
+    let starts = Starts::events(work, &trigger.name, events, last)?;
+    start(work, &trigger.body.definition, state, starts, last.at)
 }
 
 /// Steers a trigger by hand.
@@ -241,13 +274,12 @@ fn backfill(
     }
     let (last, running) = (state.last, state.running);
     for slot in slots {
-        let cause = Cause::Slot { trigger: trigger.to_owned(), slot };
         let key = slot.0.to_be_bytes();
         if has_fired(work, head.id, trigger, &key)? {
             continue;
         }
-        start(work, &head.name, state, cause, json!({ "slot": slot.to_string() }), slot)?;
-        let instance = state.running.unwrap_or_default();
+        let started = start(work, &head.name, state, Starts::slot(trigger, slot), slot)?;
+        let Some(instance) = started else { continue };
         note_firing(work, head.id, trigger, &key, instance)?;
     }
     (state.last, state.running) = (last, running);

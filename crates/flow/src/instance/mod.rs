@@ -15,10 +15,13 @@ mod end;
 mod event;
 mod filter;
 mod fire;
+mod follow;
 mod message;
+mod retain;
 mod rows;
 mod start;
 mod together;
+mod turn;
 mod unit;
 
 use model::{Error, InstanceCommand, Reply, Result};

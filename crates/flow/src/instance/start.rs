@@ -8,6 +8,7 @@ use store::TxExt as _;
 use super::{
     definition, message,
     rows::{Cause, InstanceBody, InstanceRow},
+    turn,
 };
 use crate::run::{self, ChildPlan, Fault, Message, Standard, StepResult, Uncaught};
 
@@ -25,6 +26,8 @@ pub(super) struct Begin<'b> {
     pub(super) from: Option<String>,
     /// The context that it begins with.
     pub(super) context: Option<Json>,
+    /// See [`InstanceBody::depth`].
+    pub(super) depth: u32,
 }
 
 /// Begins an instance. The head row is read in the transaction that starts it, so that nothing is
@@ -41,6 +44,12 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
     let id = work.next_id();
     // What is started by due work has no chance of its own, so the id makes the difference.
     let seed = work.draw() ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let place = match &row.body.turns {
+        Some(turns) => Some(turn::take(work, head.id, (turns, &begin.input), id)?),
+        None => None,
+    };
+    let waits = place.as_ref().is_some_and(|place| place.waits);
+    let seal = work.draw() ^ seed.rotate_left(23).wrapping_mul(0xd6e8_feb8_6659_fd93);
     let input = begin.input.clone();
     let start = run::Start {
         id: id.to_string(),
@@ -62,14 +71,22 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
         output: Json::Null,
         error: Json::Null,
         state: None,
+        line: place.map(|place| place.line),
+        waiting: waits.then(|| Box::new(start.clone())),
+        seal,
+        depth: begin.depth,
         events_after: id,
         units: Vec::new(),
         children: Vec::new(),
     };
     let (namespace, definition) = (work.live(), head.id);
-    let status = InstanceStatus::Running;
+    let status = if waits { InstanceStatus::Waiting } else { InstanceStatus::Running };
     work.tx.put(&InstanceRow { namespace, id, definition, status, body })?;
-    message::tell(work, id, Message::Start(Box::new(start)), None)?;
+    if waits {
+        message::touch(work, id);
+    } else {
+        message::tell(work, id, Message::Start(Box::new(start)), None)?;
+    }
     Ok(id)
 }
 
@@ -84,6 +101,7 @@ pub(super) fn start(work: &mut Work<'_>, start: &Start) -> Result<Reply> {
             cause: Cause::Manual,
             from: None,
             context: None,
+            depth: 0,
         },
     )?;
     Ok(Reply::Id(begun))
@@ -103,6 +121,7 @@ pub(super) fn child(work: &mut Work<'_>, row: &mut InstanceRow, plan: &ChildPlan
                 cause: Cause::Step { parent: row.id, step: step.clone() },
                 from: None,
                 context: None,
+                depth: row.body.depth,
             },
         )
     } else {

@@ -8,7 +8,7 @@ use queue::Work;
 use serde_json::{Value as Json, json};
 
 use super::{message, rows::InstanceRow};
-use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan};
+use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan, is_sealed};
 
 /// What the names of units begin with that are steps of instances.
 const PREFIX: &[u8] = b"flow/";
@@ -80,7 +80,7 @@ fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<St
         }
     };
     let name = name_of(row.id, &plan.step)?;
-    let unit = NewUnit { name, data: data_of(plan)?, meta, delay: None };
+    let unit = NewUnit { name, data: data_of(row, plan)?, meta, delay: None };
     let spec_ref = SpecRef { name: SpecName::new(spec.as_str())?, id: None };
     let add = AddUnits { spec: spec_ref, units: vec![unit] };
     queue::apply(work, &QueueCommand::AddUnits(add))?;
@@ -89,14 +89,17 @@ fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<St
 
 /// Gives what the worker of a step is told: the input, and beside it what a receiver can tell a
 /// repetition by.
-fn data_of(plan: &UnitPlan) -> Result<Data> {
+fn data_of(row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
     let mut input = match &plan.input {
         Json::Object(map) => map.clone(),
         Json::Null => serde_json::Map::new(),
         other => serde_json::Map::from_iter([("input".to_owned(), other.clone())]),
     };
     if matches!(plan.target, Target::Builtin(_)) {
-        let about = json!({"idempotencyKey": plan.idempotency_key, "deadline": plan.deadline});
+        let mut about = json!({"idempotencyKey": plan.idempotency_key, "deadline": plan.deadline});
+        if let (Some(about), true) = (about.as_object_mut(), is_sealed(&plan.input)) {
+            about.insert("seal".to_owned(), format!("{:016x}", row.body.seal).into());
+        }
         input.insert("lockstep".to_owned(), about);
     }
     data_from_json(&Json::Object(input))

@@ -8,6 +8,7 @@ use super::{
     rows::{DefinitionRow, VersionRow},
     trigger::Wanted,
 };
+use crate::concurrency::Turns;
 use crate::{Definition, Problem, expression::is_computed, run::Program};
 
 /// One change of a run, sealed: the transaction decides nothing about the document any more.
@@ -58,6 +59,8 @@ pub struct NewVersion {
     pub program: Json,
     /// The triggers that it wants.
     pub triggers: Vec<Wanted>,
+    /// How its instances take turns.
+    pub turns: Option<Turns>,
     /// What it refers to.
     pub refers: Vec<Reference>,
     /// What is odd about it.

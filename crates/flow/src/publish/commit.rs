@@ -133,6 +133,7 @@ impl Commit {
                                 source: new.source.clone(),
                                 author: new.author.clone(),
                                 program: new.program.clone(),
+                                turns: new.turns.clone(),
                                 refers: new.refers.iter().map(ToString::to_string).collect(),
                             },
                         })?;

@@ -1,7 +1,7 @@
 //! The catalog: the one history of the definitions of a whole store, without gaps.
 
 use model::{CatalogChange, Id, Page, Result, limits};
-use queue::CounterRow;
+use queue::{CounterRow, Work};
 use serde::{Deserialize, Serialize};
 use store::{Doc, Key, PRIMARY, Range, Row, Table, Tx, TxExt as _, Value, tables};
 
@@ -66,6 +66,26 @@ pub(crate) fn next_epoch(tx: &mut dyn Tx) -> Result<u64> {
     let next = epoch(tx)? + 1;
     tx.put(&CounterRow { name: CATALOG.to_owned(), value: next })?;
     Ok(next)
+}
+
+/// Writes down that all definitions of a namespace go with it; one that has none changes nothing
+/// in the catalog.
+pub fn destroyed(work: &mut Work<'_>) -> Result<()> {
+    let namespace = work.live();
+    let all = Range::prefix([Value::id(namespace)]);
+    if work.tx.scan(&tables::DEFINITION, PRIMARY, &all, 1)?.is_empty() {
+        return Ok(());
+    }
+    let change = CatalogChange {
+        epoch: next_epoch(work.tx)?,
+        namespace: work.name().as_str().to_owned(),
+        revision: work.next_revision(),
+        definitions: Vec::new(),
+        operation: "destroy".to_owned(),
+        run: 0,
+        time: work.now,
+    };
+    work.tx.put(&CatalogRow { namespace, body: CatalogBody { change, revisions: Vec::new() } })
 }
 
 /// Lists changes after an epoch.

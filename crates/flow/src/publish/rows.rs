@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use store::{Doc, Key, Row, Table, Value, tables};
 
 use super::trigger::TriggerSpec;
+use crate::concurrency::Turns;
 use crate::rows::{body, json, value};
 
 /// A definition: the head row, by which everything else goes.
@@ -124,6 +125,9 @@ pub struct VersionBody {
     /// What it refers to outside of its document, for people.
     #[serde(default)]
     pub refers: Vec<String>,
+    /// How its instances take turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Turns>,
 }
 
 impl VersionRow {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use model::{EventBody, Id, Namespace, Published, Result, Revision, Run, Running};
+use model::{EventBody, Id, Namespace, Published, Result, Revision, Run, Running, limits};
 use queue::Work;
 use serde::{Deserialize, Serialize};
 use store::{Doc, Key, Row, Table, Tx, TxExt as _, Value, tables};
 
+use super::rows::DefinitionRow;
 use crate::{
     rows::{body, json, value},
     timer::{TimerKind, TimerRow},
@@ -72,7 +73,8 @@ impl RunRow {
         let (live, id) = (work.live(), self.body.run.id);
         work.tx.put(self)?;
         if self.is_over() {
-            work.tx.remove(&tables::TIMER, &[TimerRow::key(live, TimerKind::Run, id, "")])?;
+            let due = work.now.plus(limits::RUN_KEPT);
+            work.tx.put(&TimerRow::new(live, TimerKind::Run, id, "", due))?;
         } else {
             let left = match self.body.run.state.as_str() {
                 "preparing" => PREPARING,
@@ -136,6 +138,9 @@ pub fn lease_over(work: &mut Work<'_>, id: Id) -> Result<Option<RunRow>> {
         work.tx.remove(&tables::TIMER, &[key])?;
         return Ok(None);
     };
+    if row.is_over() {
+        return forget(work, &row).map(|()| None);
+    }
     if row.body.run.state == "preparing" {
         "aborted".clone_into(&mut row.body.run.state);
         row.body.run.ended = Some(work.now);
@@ -143,4 +148,18 @@ pub fn lease_over(work: &mut Work<'_>, id: Id) -> Result<Option<RunRow>> {
     }
     row.save(work)?;
     Ok(Some(row).filter(|row| !row.is_over()))
+}
+
+/// Forgets a run that was over long ago, unless it made the last change of its definition.
+fn forget(work: &mut Work<'_>, row: &RunRow) -> Result<()> {
+    let (live, id) = (work.live(), row.body.run.id);
+    for name in &row.body.run.definitions {
+        let head: Option<DefinitionRow> = work.tx.get(DefinitionRow::key(live, name))?;
+        if head.is_some_and(|head| head.head.run == id) {
+            return row.save(work);
+        }
+    }
+    work.events.push(EventBody::RunChanged(id));
+    work.tx.remove(&tables::RUN, &[RunRow::key(live, id)])?;
+    work.tx.remove(&tables::TIMER, &[TimerRow::key(live, TimerKind::Run, id, "")])
 }

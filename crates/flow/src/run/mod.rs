@@ -24,8 +24,8 @@
 //! - Steps that were done and have `compensate` are undone, the last first, when the workflow
 //!   faults, also those of a `try` that caught an error. A workflow that is cancelled undoes
 //!   nothing. What cannot be undone always waits for an operator.
-//! - Expressions with `$secrets` give values that are kept like all others; ways to prove who
-//!   calls name their secrets instead.
+//! - Expressions with `$secrets` see the names of secrets; whoever does a step of the server puts
+//!   the secrets in, and takes them out of what it gives. Workers of others get the names.
 //!
 //! # What a driver does
 //!
@@ -49,6 +49,7 @@ mod message;
 mod outcome;
 mod outside;
 mod program;
+mod sealed;
 mod settle;
 mod some;
 mod state;
@@ -66,4 +67,5 @@ pub use program::{
     IR_VERSION, ListenAction, Next, Program, Read, RetryPlan, Shaping, Step, SwitchCase, TryAction,
     Until, Value, Wanted, WorkAction,
 };
+pub use sealed::{Used, is_sealed, sealed};
 pub use state::{Origin, State, Status};

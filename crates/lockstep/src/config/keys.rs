@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 18] = [
+pub(super) const KEYS: [Key; 19] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -124,6 +124,13 @@ pub(super) const KEYS: [Key; 18] = [
         flag: "--publish-webhooks",
         default: || Some(String::new()),
         check: |text| webhooks(text).map(drop),
+    },
+    Key {
+        name: "serve.keep_instances",
+        env: "LOCKSTEP_KEEP_INSTANCES",
+        flag: "--keep-instances",
+        default: || Some("30d".to_owned()),
+        check: |text| Ok(span::parse(text).map(drop)?),
     },
     Key {
         name: "serve.grace",

@@ -288,14 +288,18 @@ pub(super) async fn authenticate(
         let basic = resolved(secrets, basic)?;
         let part = |key: &str| basic.get(key).and_then(Json::as_str).unwrap_or_default();
         let both = format!("{}:{}", part("username"), part("password"));
-        format!("Basic {}", STANDARD.encode(both))
+        let encoded = STANDARD.encode(both);
+        secrets.note(&encoded);
+        format!("Basic {encoded}")
     } else if let Some(bearer) = way.get("bearer") {
         let bearer = resolved(secrets, bearer)?;
         let token = bearer.get("token").unwrap_or(&bearer).as_str().unwrap_or_default();
         format!("Bearer {token}")
     } else if let Some(oauth) = way.get("oauth2") {
         let oauth = resolved(secrets, oauth)?;
-        format!("Bearer {}", granted(client, &oauth).await?)
+        let token = granted(client, &oauth).await?;
+        secrets.note(&token);
+        format!("Bearer {token}")
     } else {
         return Err(configuration("the way to prove who calls is not known"));
     };
@@ -305,7 +309,7 @@ pub(super) async fn authenticate(
 /// Puts a secret in the place of its name.
 fn resolved(secrets: &Secrets, part: &Json) -> Result<Json, Fault> {
     match part.get("use").and_then(Json::as_str) {
-        Some(name) => secrets.get(name),
+        Some(name) => secrets.take(name),
         None => Ok(part.clone()),
     }
 }

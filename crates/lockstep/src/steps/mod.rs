@@ -47,6 +47,8 @@ pub(crate) struct Means {
     pub(crate) secrets: Secrets,
     /// Whether scripts and shell commands may run on this machine.
     pub(crate) processes: bool,
+    /// How long instances are kept once they have ended, if not for the usual time.
+    pub(crate) instances_kept: Option<Duration>,
     /// Who is asked before anything is published.
     pub(crate) webhooks: Vec<Webhook>,
 }
@@ -174,17 +176,29 @@ impl Doer {
             reason = task.cancelled() => return Err(Box::new(reason)),
         };
         Ok(match done {
-            Ok(output) => Outcome::Finish(Some(data_from_json(&json!({ "output": output }))?)),
-            Err(fault) => Outcome::Fail(data_from_json(&json!({ "error": fault.to_json() }))?),
+            (secrets, Ok(output)) => {
+                let output = secrets.hide(output);
+                Outcome::Finish(Some(data_from_json(&json!({ "output": output }))?))
+            }
+            (secrets, Err(fault)) => {
+                let error = secrets.hide(fault.to_json());
+                Outcome::Fail(data_from_json(&json!({ "error": error }))?)
+            }
         })
     }
 
-    async fn step(&self, spec: &str, input: &Json) -> Result<Json, Fault> {
-        let secrets = &self.means.secrets;
-        match spec {
-            "lockstep.http" => http::call(&self.http, secrets, input).await,
-            "lockstep.openapi" => openapi::call(&self.http, secrets, input).await,
-            _ => process::run(self.means.processes, input).await,
-        }
+    /// Does a step, and tells which secrets it knows.
+    async fn step(&self, spec: &str, input: &Json) -> (Secrets, Result<Json, Fault>) {
+        let secrets = self.means.secrets.for_step();
+        let input = match secrets.unseal(input) {
+            Ok(input) => input,
+            Err(fault) => return (secrets, Err(fault)),
+        };
+        let done = match spec {
+            "lockstep.http" => http::call(&self.http, &secrets, &input).await,
+            "lockstep.openapi" => openapi::call(&self.http, &secrets, &input).await,
+            _ => process::run(self.means.processes, &input).await,
+        };
+        (secrets, done)
     }
 }

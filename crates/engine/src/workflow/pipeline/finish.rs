@@ -135,6 +135,20 @@ async fn barrier(shared: &Arc<Shared>, epoch: u64) -> Result<String> {
     }
 }
 
+/// Waits until every other node has applied what is in the catalog by now, for so long as whoever
+/// publishes would.
+pub(crate) async fn everywhere(shared: &Arc<Shared>) {
+    let wait = async {
+        let epoch = job::look(shared, flow::publish::epoch).await?;
+        barrier(shared, epoch).await
+    };
+    match tokio::time::timeout(limits::PUBLISH_WAIT_MAX, wait).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "nobody knows whether all nodes know of it"),
+        Err(_) => tracing::warn!("not all nodes know of a namespace that was destroyed"),
+    }
+}
+
 /// Does once what is left; what cannot be done is tried again later.
 async fn settle(shared: &Arc<Shared>, namespace: &Namespace, row: RunRow) -> Result<RunRow> {
     let mut trace = Trace::new(Arc::clone(&shared.clock));

@@ -93,6 +93,7 @@ impl Part {
                     *document;
                 let version = read.document.document.version.as_str().to_owned();
                 let author = actor.to_owned();
+                let turns = read.document.concurrency.as_ref().map(flow::Turns::of);
                 Action::Publish(Box::new(NewVersion {
                     version,
                     hash,
@@ -100,6 +101,7 @@ impl Part {
                     author,
                     program,
                     triggers,
+                    turns,
                     refers,
                     warnings,
                 }))

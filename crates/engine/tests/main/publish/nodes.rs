@@ -150,3 +150,37 @@ async fn another_node_finishes_what_is_left() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
+
+/// A namespace that is destroyed takes its definitions with it, on every node at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_is_destroyed_is_gone_on_every_node() {
+    let url = cluster::url();
+    let nodes = [Node::start(&url, "a"), Node::start(&url, "b"), Node::start(&url, "c")];
+    for round in 0..6 {
+        nodes[round % 3].publish(1, Until::Effective).await;
+        for node in &nodes {
+            node.warm().await;
+        }
+        let destroy = Write::one(&namespace(), model::QueueCommand::DestroyNamespace);
+        nodes[(round + 1) % 3].cached.write(destroy).await.unwrap();
+        for node in nodes.iter().cycle().take(9) {
+            let query = Query::Definitions(namespace(), DefinitionQuery::One("a".to_owned()));
+            let read = node.cached.read(query, 0).await;
+            assert!(matches!(read, Err(model::Error::NoSuchNamespace(_))), "{read:?}");
+            let start = model::Start { definition: "a".to_owned(), input: serde_json::Value::Null };
+            let start = Write::one(&namespace(), model::InstanceCommand::Start(start));
+            let started = node.cached.write(start).await;
+            assert!(matches!(started, Err(model::Error::NoSuchDefinition(_))), "{started:?}");
+        }
+    }
+    // The catalog tells of it, so that its epochs are in the order of all changes.
+    nodes[0].publish(1, Until::Effective).await;
+    let query = Query::Definitions(namespace(), DefinitionQuery::Changes(model::Page::default()));
+    let read = nodes[0].engine.read(query, 0).await.unwrap();
+    let Answer::Definitions(DefinitionAnswer::Changes(changes)) = read.answer else {
+        panic!("{read:?}");
+    };
+    let operations: Vec<_> = changes.iter().map(|change| change.operation.as_str()).collect();
+    let expected: Vec<_> = ["publish", "destroy"].into_iter().cycle().take(13).collect();
+    assert_eq!(operations, expected);
+}

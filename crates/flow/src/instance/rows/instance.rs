@@ -7,7 +7,7 @@ use store::{Doc, Key, Row, Table, Value, tables};
 
 use crate::{
     rows::{body, json, value},
-    run::{Delivery, Message, Record, State},
+    run::{Delivery, Message, Record, Start, State},
 };
 
 /// An instance: its snapshot.
@@ -54,6 +54,19 @@ pub struct InstanceBody {
     /// The state, once the first message was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
+    /// The line in which it takes its turn, if its definition says how many there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// What it begins with when its turn comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Box<Start>>,
+    /// What tells the names of secrets in its state from those that others make up.
+    #[serde(default)]
+    pub seal: u64,
+    /// How many instances follow from each other up to this one, each started by the lifecycle of
+    /// the last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u32,
     /// The position of the newest event when it was started: older ones are not for it.
     #[serde(default)]
     pub events_after: u64,
@@ -118,6 +131,11 @@ impl Cause {
             Self::Manual | Self::Step { .. } | Self::Restart { .. } => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(depth: &u32) -> bool {
+    *depth == 0
 }
 
 /// Gives the steps that wait for something outside, or for a time to come.
