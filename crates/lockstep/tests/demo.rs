@@ -24,6 +24,9 @@ fn all_is_well_on_a_small_folder() {
     assert!(killed["held"].as_u64().unwrap() > 0, "{killed}");
     assert_eq!(killed["held"], killed["offered_again"]);
     assert!(said.err.contains("with SIGKILL while it held"), "{said:?}");
+    let versions = report["scenes"]["workflow"]["versions"].as_array().unwrap();
+    let told: Vec<_> = versions.iter().map(|row| (&row["version"], &row["instances"])).collect();
+    assert_eq!(told, [(&json!("1.0.0"), &json!(8)), (&json!("2.0.0"), &json!(8))]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::{failure::Failure, output::Output};
 
 const SHELL_WORKER: &str = include_str!("../../../../examples/workers/shell/worker.sh");
 const PYTHON_WORKER: &str = include_str!("../../../../examples/workers/python/worker.py");
+/// What these need of a machine.
+const SHELL_TOOLS: &[&str] = &["curl", "sha256sum", "base64"];
+const PYTHON_TOOLS: &[&str] = &["python3"];
 /// How long workers get to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -49,23 +52,52 @@ impl Crew {
         rest: Duration,
         concurrency: usize,
     ) -> Result<()> {
-        let program = env::current_exe().context("cannot find this program's own file")?;
-        let mut command = Command::new(program);
-        command
-            .args(["demo-worker", "--name", name])
-            .args(["--lifetime", &format!("{}ms", lease.as_millis())])
-            .args(["--rest", &format!("{}ms", rest.as_millis())])
-            .args(["--concurrency", &concurrency.to_string()]);
-        self.start(name, command)
+        self.start(name, rust_worker(name, lease, rest, concurrency)?)
+    }
+
+    /// Starts a worker for each of the specs of steps, in the language that the spec is named by;
+    /// where that is missing here, the Rust worker does its steps too.
+    pub(super) fn start_steps(
+        &mut self,
+        namespace: &str,
+        specs: [&str; 3],
+        lease: Duration,
+        out: Output,
+    ) -> Result<()> {
+        let mut left = Vec::new();
+        for spec in specs {
+            let name = format!("{spec}-steps");
+            let (tools, program, file, text) = match spec {
+                "shell" => (SHELL_TOOLS, "sh", "worker.sh", SHELL_WORKER),
+                "python" => (PYTHON_TOOLS, "python3", "worker.py", PYTHON_WORKER),
+                _ => {
+                    left.push(spec);
+                    continue;
+                }
+            };
+            if let Some(missing) = tools.iter().find(|tool| !has(tool)) {
+                out.note(format!("there is no {missing} here, so Rust does the steps of {spec}"));
+                left.push(spec);
+                continue;
+            }
+            let mut command = self.script(program, file, text)?;
+            command.args(["--namespace", namespace, "--spec", spec]);
+            self.start(&name, command)?;
+        }
+        let mut command = rust_worker("rust-steps", lease, Duration::ZERO, 2)?;
+        left.iter().for_each(|spec| _ = command.args(["--step", *spec]));
+        command.env("LOCKSTEP_NAMESPACE", namespace);
+        self.start("rust-steps", command)
     }
 
     /// Starts the shell worker, if this machine has what it needs.
     pub(super) fn start_shell(&mut self, out: Output) -> Result<()> {
-        if let Some(missing) = ["curl", "sha256sum", "base64"].into_iter().find(|tool| !has(tool)) {
+        if let Some(missing) = SHELL_TOOLS.iter().find(|tool| !has(tool)) {
             out.note(format!("there is no {missing} here, so the shell worker is left out"));
             return Ok(());
         }
-        self.start_script("shell", "sh", "worker.sh", SHELL_WORKER)
+        let command = self.script("sh", "worker.sh", SHELL_WORKER)?;
+        self.start("shell", command)
     }
 
     /// Starts the Python worker, if this machine has Python.
@@ -74,15 +106,16 @@ impl Crew {
             out.note("there is no python3 here, so the Python worker is left out");
             return Ok(());
         }
-        self.start_script("python", "python3", "worker.py", PYTHON_WORKER)
+        let command = self.script("python3", "worker.py", PYTHON_WORKER)?;
+        self.start("python", command)
     }
 
-    fn start_script(&mut self, name: &str, program: &str, file: &str, text: &str) -> Result<()> {
+    fn script(&self, program: &str, file: &str, text: &str) -> Result<Command> {
         let script = self.folder.join(file);
         fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
         let mut command = Command::new(program);
-        command.arg(script);
-        self.start(name, command)
+        command.arg(script).env("LOCKSTEP_NAMESPACE", "");
+        Ok(command)
     }
 
     fn start(&mut self, name: &str, mut command: Command) -> Result<()> {
@@ -90,7 +123,6 @@ impl Crew {
         let file = File::create(&log)?;
         let child = command
             .env("LOCKSTEP_URL", &self.url)
-            .env("LOCKSTEP_NAMESPACE", "")
             .env("LOCKSTEP_WORKER", name)
             .env_remove("LOCKSTEP_TOKEN")
             .env_remove("LOCKSTEP_TOKEN_FILE")
@@ -144,6 +176,19 @@ impl Crew {
         let log = |member: &Member| format!("{}: {}", member.name, tail(&member.log));
         self.members.iter().map(log).collect::<Vec<_>>().join("; ")
     }
+}
+
+/// Gives the worker of the SDK in this binary.
+fn rust_worker(name: &str, lease: Duration, rest: Duration, concurrency: usize) -> Result<Command> {
+    let program = env::current_exe().context("cannot find this program's own file")?;
+    let mut command = Command::new(program);
+    command
+        .args(["demo-worker", "--name", name])
+        .args(["--lifetime", &format!("{}ms", lease.as_millis())])
+        .args(["--rest", &format!("{}ms", rest.as_millis())])
+        .args(["--concurrency", &concurrency.to_string()])
+        .env("LOCKSTEP_NAMESPACE", "");
+    Ok(command)
 }
 
 fn terminate(child: &Child) {

@@ -5,6 +5,8 @@ mod crew;
 mod progress;
 mod report;
 mod rust;
+mod scene;
+mod workflow;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -56,8 +58,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 Starts a server on a free port with a SQLite store in a temporary folder, and loads the flow of
 examples/flows/files.yaml: stage `scan` reads every file, and its output becomes the units of stage
 `report`. A shell, a Python and a Rust worker do the work; one more is ended with SIGKILL while it
-holds units, which are then offered again. All figures are checked against a direct count; exit code
-1 says that something differed.
+holds units, which are then offered again. Then it publishes the workflow of examples/demo, which
+events start and whose steps these workers do, and a second version of it while instances of the
+first are under way. All figures are checked against a direct count; exit code 1 says that something
+differed.
 
 Examples:
   lockstep demo
@@ -135,7 +139,10 @@ async fn process(
     crew.start_python(out)?;
     crew.start_rust("rust", Duration::from_secs(60), rest, 2)?;
     let held = watch(&lockstep, walk.files.len() as u64, crew, out).await?;
-    Report::gather(&lockstep, walk, &held, begun).await
+    let mut report = Report::gather(&lockstep, walk, &held).await?;
+    report.add(workflow::play(url, walk, crew, out).await?);
+    report.seconds = begun.elapsed().as_secs_f64();
+    Ok(report)
 }
 
 async fn load_flow(lockstep: &Lockstep) -> Result<()> {

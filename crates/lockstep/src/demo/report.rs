@@ -1,9 +1,6 @@
 //! What came of the demo, held against a direct count.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use client::Lockstep;
@@ -14,6 +11,7 @@ use super::{
     VICTIM,
     count::{Figures, Found, Walk},
     rust::{number, text},
+    scene::Scene,
 };
 use crate::{
     failure::Failure,
@@ -34,7 +32,9 @@ pub(super) struct Report {
     changed: usize,
     held: usize,
     offered_again: usize,
-    seconds: f64,
+    scenes: Vec<Scene>,
+    /// How long all of it took.
+    pub(super) seconds: f64,
 }
 
 /// Sums over files.
@@ -64,12 +64,7 @@ impl Sums {
 
 impl Report {
     /// Reads all units back and compares them with the direct count.
-    pub(super) async fn gather(
-        lockstep: &Lockstep,
-        walk: &Walk,
-        held: &[Attempt],
-        begun: Instant,
-    ) -> Result<Self> {
+    pub(super) async fn gather(lockstep: &Lockstep, walk: &Walk, held: &[Attempt]) -> Result<Self> {
         let mut report = Self {
             differences: Vec::new(),
             stages: Vec::new(),
@@ -79,6 +74,7 @@ impl Report {
             changed: 0,
             held: held.len(),
             offered_again: 0,
+            scenes: Vec::new(),
             seconds: 0.0,
         };
         let mut results = BTreeMap::new();
@@ -102,8 +98,13 @@ impl Report {
         }
         report.compare(&walk.files, &results);
         report.check_held(lockstep, held).await?;
-        report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// Takes in what a further part of the demo has shown.
+    pub(super) fn add(&mut self, mut scene: Scene) {
+        self.differences.append(&mut scene.differences);
+        self.scenes.push(scene);
     }
 
     fn note_unit(&mut self, stage: usize, unit: &Unit) {
@@ -194,6 +195,7 @@ impl Report {
             .workers
             .iter()
             .map(|(name, [scan, report])| json!({"worker": name, "scan": scan, "report": report}));
+        let scenes = self.scenes.iter().map(|scene| (scene.name.to_owned(), scene.json.clone()));
         json!({
             "ok": self.differences.is_empty(),
             "seconds": self.seconds,
@@ -202,6 +204,7 @@ impl Report {
             "reported": self.found.json(),
             "counted": self.counted.json(),
             "changed_meanwhile": self.changed,
+            "scenes": scenes.collect::<serde_json::Map<_, _>>(),
             "killed": {"worker": VICTIM, "held": self.held, "offered_again": self.offered_again},
             "differences": self.differences,
         })
@@ -234,6 +237,7 @@ impl Report {
                 self.held, self.offered_again
             ),
         ];
+        parts.extend(self.scenes.iter().map(|scene| scene.text.clone()));
         if self.changed > 0 {
             let changed = self.changed;
             parts.push(format!("{changed} files were changed meanwhile and are left out above."));

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use client::worker::{Outcome, Task, TaskResult, Worker, WorkerOptions};
-use model::{Data, Datum, Dict, WorkerName, data_from_json};
+use model::{Data, Datum, Dict, SpecName, WorkerName, data_from_json};
 use serde_json::json;
 
 use super::count;
@@ -23,6 +23,9 @@ pub(crate) struct DemoWorkerArgs {
     /// How long to rest after each unit
     #[arg(long, value_parser = span::parse)]
     pub(crate) rest: Duration,
+    /// Read files for these work specs, in place of the usual ones
+    #[arg(long)]
+    pub(crate) step: Vec<String>,
     /// How many units at one time
     #[arg(long)]
     pub(crate) concurrency: usize,
@@ -33,15 +36,21 @@ pub(crate) async fn run(args: DemoWorkerArgs, config: &Config) -> Result<()> {
     let stop = Stop::listen()?;
     let options = WorkerOptions {
         name: Some(WorkerName::new(args.name)?),
+        // It asks for no units that it cannot do.
+        specs: args.step.iter().map(SpecName::new).collect::<Result<_, _>>()?,
         concurrency: args.concurrency,
         lifetime: args.lifetime,
         grace: Duration::from_secs(2),
         ..WorkerOptions::standard()
     };
     let rest = args.rest;
-    let worker = Worker::new(connect::remote(config, 3)?, options)
-        .task("scan", move |task| rested(rest, scan(task)))
-        .task("report", move |task| rested(rest, report(task)));
+    let worker = Worker::new(connect::remote(config, 3)?, options);
+    let scans = move |task| rested(rest, scan(task));
+    let worker = if args.step.is_empty() {
+        worker.task("scan", scans).task("report", move |task| rested(rest, report(task)))
+    } else {
+        args.step.iter().fold(worker, |worker, spec| worker.task(spec, scans))
+    };
     worker.run(stop.asked()).await?;
     Ok(())
 }
