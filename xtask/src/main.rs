@@ -28,8 +28,8 @@ usage: cargo xtask COMMAND
   tidy                       checks layers, sizes, words, papers and generated pages
   fuzz NAME SECONDS          lets a fuzzer search for inputs that break a promise
   docs                       writes the generated pages and checks the links
-  bench [NAME] [--quick]     measures a release build; NAME is queue unless given, or nodes, which
-                             also takes --steady MINUTES";
+  bench [NAME] [--quick]     measures a release build; NAME is queue unless given, or workflows,
+                             rpc, mail, or nodes, which also takes --steady MINUTES";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

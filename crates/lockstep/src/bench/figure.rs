@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::load::Load;
+use super::load::{Load, millis_at};
 
 /// One measured value.
 #[derive(Clone, Debug)]
@@ -58,6 +58,17 @@ impl Figure {
         let figure = Self::new(part, what, load.units_per_second(), "units/s");
         let latency_ms = Some((load.millis_at(0.5), load.millis_at(0.99)));
         Self { at_once: Some(at_once), latency_ms, ..figure }
+    }
+
+    /// Makes a figure of how long single calls took, in nanoseconds: the 99th percentile.
+    pub(super) fn of_spans(
+        part: &'static str,
+        what: impl Into<String>,
+        mut spans: Vec<u64>,
+    ) -> Self {
+        spans.sort_unstable();
+        let (p50, p99) = (millis_at(&spans, 0.5), millis_at(&spans, 0.99));
+        Self { latency_ms: Some((p50, p99)), ..Self::new(part, what, p99, "ms") }
     }
 
     /// Sets the bound that holds for units.

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use super::{
     figure::Figure,
     http::{PART, Place},
-    load::{Step, millis_at},
+    load::Step,
     names::Order,
     plan::Plan,
 };
@@ -51,11 +51,8 @@ pub(super) fn measure(
     Ok(figures)
 }
 
-fn figure(what: &str, mut spans: Vec<u64>, sync: &Figure) -> Figure {
-    spans.sort_unstable();
-    let (p50, p99) = (millis_at(&spans, 0.5), millis_at(&spans, 0.99));
-    let figure = Figure { latency_ms: Some((p50, p99)), ..Figure::new(PART, what, p99, "ms") };
-    figure.bounded("F", Some(sync))
+fn figure(what: &str, spans: Vec<u64>, sync: &Figure) -> Figure {
+    Figure::of_spans(PART, what, spans).bounded("F", Some(sync))
 }
 
 /// Takes the time from before an add is sent until a waiting worker has the unit.

@@ -1,4 +1,5 @@
-//! `lockstep bench`: the work queue, and nodes over one database, against what this machine can do.
+//! `lockstep bench`: the work queue, workflows, and nodes over one database, against what this
+//! machine can do.
 //!
 //! Every run measures its own floors next to what they bound, and each result is the median of the
 //! runs' ratios, since machines are shared and noisy.
@@ -24,6 +25,7 @@ mod server;
 mod size;
 mod targets;
 mod wire;
+pub(crate) mod workflows;
 
 use std::path::Path;
 

@@ -29,7 +29,7 @@ use super::{
     wire::client,
 };
 use crate::output::Output;
-use cluster::Cluster;
+pub(super) use cluster::Cluster;
 pub(super) use steady::PART as STEADY;
 
 /// Callers at the same time.

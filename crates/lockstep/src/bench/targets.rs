@@ -24,6 +24,8 @@ pub(super) enum Aim {
     AtMost(f64),
     /// For the calls in the middle: the floor and this, or less.
     MiddleOverFloor(f64),
+    /// For the calls in the middle: this, or less.
+    MiddleAtMost(f64),
 }
 
 /// A target for one figure.
@@ -107,12 +109,13 @@ impl Verdict<'_> {
             Aim::MiddleOverFloor(more) => {
                 Some(figure.latency_ms?.0 <= figure.floor.as_ref()?.value + more)
             }
+            Aim::MiddleAtMost(most) => Some(figure.latency_ms?.0 <= most),
         }
     }
 
     /// Gives the cells of a table: what, figure, unit, floor, ratio, target, met.
     pub(super) fn cells(&self) -> Vec<String> {
-        let middle = matches!(self.aim, Aim::MiddleOverFloor(_));
+        let middle = matches!(self.aim, Aim::MiddleOverFloor(_) | Aim::MiddleAtMost(_));
         let value = self.figure.map(|figure| match figure.latency_ms {
             Some((p50, _)) if middle => (p50, "ms (p50)"),
             Some(_) if figure.unit == "ms" && figure.part != depth::PART => {
@@ -141,7 +144,7 @@ impl Verdict<'_> {
             Aim::Ratio(least) => format!("ratio at least {least}"),
             Aim::Times(most) => format!("ratio at most {most}"),
             Aim::AtLeast(least) => format!("at least {}", grouped(least)),
-            Aim::AtMost(most) => format!("at most {most}"),
+            Aim::AtMost(most) | Aim::MiddleAtMost(most) => format!("at most {most}"),
             Aim::MiddleOverFloor(more) => format!("at most {more} and the floor"),
         }
     }
@@ -177,6 +180,8 @@ mod tests {
         assert!(reached(Aim::Times(1.5), 15.0, 10.0) && !reached(Aim::Times(1.5), 15.1, 10.0));
         assert!(reached(Aim::AtLeast(5.0), 5.0, 1.0) && !reached(Aim::AtLeast(5.0), 4.9, 1.0));
         assert!(reached(Aim::AtMost(5.0), 5.0, 1.0) && !reached(Aim::AtMost(5.0), 5.1, 1.0));
+        let most = Aim::MiddleAtMost(5.0);
+        assert!(reached(most, 5.0, 1.0) && !reached(most, 5.1, 9.0));
         let middle = Aim::MiddleOverFloor(1.0);
         assert!(reached(middle, 5.0, 4.0) && !reached(middle, 5.1, 4.0));
     }

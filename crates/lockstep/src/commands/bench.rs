@@ -27,6 +27,9 @@ pub(crate) enum Verb {
     /// Measure nodes that share one PostgreSQL against what that can do
     #[command(after_long_help = NODES)]
     Nodes(NodesArgs),
+    /// Measure publishing, running and matching of workflows
+    #[command(after_long_help = WORKFLOWS)]
+    Workflows(How),
     /// Measure a sync of mail beside mbsync, which must be installed
     #[command(after_long_help = MAIL)]
     Mail(How),
@@ -65,6 +68,20 @@ Examples:
   lockstep bench nodes --quick --save figures.json
   lockstep bench nodes --only 'one node: add by 1, 32 at once' --window 5s
   lockstep bench nodes --steady 30";
+
+const WORKFLOWS: &str = "\
+Measures how long it takes to publish a workflow of 100 steps, on one server with a SQLite store and
+on three nodes over a PostgreSQL of its own, which must be installed, also with one of them killed;
+how many instances of one and of three steps run through in a second with a worker; how long one
+takes at half load; 40 steps one after the other; a fan-out of 10,000; an event to its first unit;
+and what it costs to start, to ask triggers and to compute expressions. Each run measures floors
+too: one write that reaches the disk (F), a plain unit to a waiting worker (W), plain units (U), and
+starts without the fence. Takes about five minutes, one with --quick.
+
+Examples:
+  lockstep bench workflows
+  lockstep bench workflows --quick --save figures.json
+  lockstep bench workflows --only 'instances of one step'";
 
 const MAIL: &str = "\
 Starts a Dovecot of its own, which must be installed, fills an account for this program and one for
@@ -123,6 +140,10 @@ impl Verb {
             Self::Rpc(how) => {
                 let plan = how.plan(Plan::FULL, Plan::QUICK);
                 how.give(&bench::rpc::run(&plan, &how.folder(), out)?, out)
+            }
+            Self::Workflows(how) => {
+                let plan = how.plan(Plan::FULL, Plan::QUICK);
+                how.give(&bench::workflows::run(&plan, &how.folder(), out)?, out)
             }
             Self::Mail(how) => {
                 let plan = how.plan(Plan::FULL, Plan::QUICK);
