@@ -7,4 +7,5 @@ mod frozen;
 mod histories;
 mod nodes;
 mod publishing;
+mod publishing_histories;
 mod slow;
