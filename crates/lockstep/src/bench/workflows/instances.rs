@@ -47,20 +47,26 @@ pub(super) async fn measure(plan: &Plan, place: &Place, sync: &Figure) -> Result
     publish(place).await?;
     let bench = Bench { plan, place };
     let mut figures = Vec::new();
+    let wants = |what: &str| plan.wants(PART, what, None);
     let plain = bench.waited(PLAIN, "plain").await?;
     figures.push(plain.clone().bounded("F", Some(sync)));
-    figures.push(bench.waited(LEASED, "steps").await?.bounded("W", Some(&plain)));
-    place.idle().await?;
-    let units = bench.units().await?;
-    let one = bench.instances(ONE, "one", 1).await?.bounded("U", Some(&units));
-    let half = bench.half_load(one.value).await?;
-    let three = bench.instances(THREE, "three", 3).await?;
-    let three = three.clone().bounded_by("U", three.value * 3.0, Some(&units));
-    figures.extend([units, one, half, three]);
-    figures.push(bench.forty(FORTY, "forty").await?.bounded("W", Some(&plain)));
-    figures.push(bench.forty(SETS, "sets").await?.bounded("F", Some(sync)));
-    figures.push(bench.fan().await?);
-    figures.retain(|figure| plan.wants(PART, &figure.what, None));
+    if wants(LEASED) {
+        figures.push(bench.waited(LEASED, "steps").await?.bounded("W", Some(&plain)));
+        place.idle().await?;
+    }
+    if [UNITS, ONE, HALF, THREE].into_iter().any(wants) {
+        figures.extend(bench.throughput().await?);
+    }
+    if wants(FORTY) {
+        figures.push(bench.forty(FORTY, "forty").await?.bounded("W", Some(&plain)));
+    }
+    if wants(SETS) {
+        figures.push(bench.forty(SETS, "sets").await?.bounded("F", Some(sync)));
+    }
+    if wants(FAN) {
+        figures.push(bench.fan().await?);
+    }
+    figures.retain(|figure| wants(&figure.what));
     Ok(figures)
 }
 
@@ -127,6 +133,17 @@ impl Bench<'_> {
             }
         }
         Ok(Figure::of_spans(PART, what, spans))
+    }
+
+    /// Measures how many instances run through in a second, beside plain units.
+    async fn throughput(&self) -> Result<Vec<Figure>> {
+        let units = self.units().await?;
+        let one = self.instances(ONE, "one", 1).await?.bounded("U", Some(&units));
+        let half = self.half_load(one.value).await?;
+        let three = self.instances(THREE, "three", 3).await?;
+        let steps = three.value * 3.0;
+        let three = three.bounded_by("U", steps, Some(&units));
+        Ok(vec![units, one, half, three])
     }
 
     /// Measures plain units: the floor of instances.

@@ -28,6 +28,8 @@ const BATCH: u32 = 100;
 const STARTS: usize = 100;
 /// How long a worker waits for units.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long an answer may take: what is slow is to be told as a figure, and not as an error.
+const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// Pause between two looks whether anything is under way.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -40,7 +42,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn at(address: SocketAddr) -> Result<Self> {
-        let options = RemoteOptions { keys: Keys::Given, ..RemoteOptions::standard() };
+        let options = RemoteOptions {
+            keys: Keys::Given,
+            answer_max: ANSWER_MAX,
+            ..RemoteOptions::standard()
+        };
         let remote = Remote::new(&format!("http://{address}"), options)?;
         let lockstep = Lockstep::new(Arc::new(remote), Namespace::new(NAMESPACE)?);
         Ok(Self { lockstep, number: Arc::new(AtomicU64::new(0)) })
