@@ -52,8 +52,14 @@ fn follow(folders: &mut [Folder<'_>], origin: Side, moved: Moved) {
     }
     let ours =
         FlagChange::between(&pair.flags, &seen.flags).storable(&to.deltas.get(origin).storable);
-    let theirs = from.change(side, moved.from.1);
-    let (agreed, changes) = from.agree(&pair.flags, &Sides::with(origin, ours, theirs));
+    let mut theirs = from.change(side, moved.from.1);
+    // While its folders were looked at one after the other, what is moved can have been taken for
+    // removed; the mark of a removal that was cut off must not come along.
+    let mark = Flags::new([System::Deleted], []).intersection(&theirs.add);
+    theirs.add = theirs.add.minus(&mark);
+    let (agreed, mut changes) = from.agree(&pair.flags, &Sides::with(origin, ours, theirs));
+    let unmark = changes.get_mut(side);
+    unmark.remove = unmark.remove.union(&mark.minus(&agreed));
     from.settled.insert(moved.from.1);
     from.plan.steps.push(Step::Move {
         pair: pair.id,

@@ -54,6 +54,31 @@ async fn two_full_sides_are_paired_by_content() {
     assert!(world.sync().await.is_quiet());
 }
 
+/// A message that was just moved was taken for removed, as its new folder had been looked at before,
+/// and the connection was lost between the mark and the removal.
+#[tokio::test]
+async fn the_mark_of_a_removal_that_was_cut_off_does_not_come_along_with_a_move() {
+    let mut world = World::plain();
+    let (inbox, archive) = (folder("INBOX"), folder("Archive"));
+    let (moved, removed) = (world.message(), world.message());
+    for body in [&moved, &removed] {
+        world.stores.left.deliver(&inbox, body, flags(&["\\Seen"]));
+    }
+    world.stores.left.add_folder(&archive);
+    world.settle().await;
+    for body in [&moved, &removed] {
+        let key = world.find(Side::Right, body).unwrap().1;
+        world.stores.right.set_flags(&inbox, &key, flags(&["\\Seen", "\\Deleted"]));
+    }
+    world.stores.left.shift(&inbox, &world.find(Side::Left, &moved).unwrap().1, &archive);
+    world.stores.left.take(&inbox, &world.find(Side::Left, &removed).unwrap().1);
+    world.settle().await;
+    let all = world.assert_equal();
+    let body = String::from_utf8(moved).unwrap();
+    let expected = ("Archive".to_owned(), body, flags(&["\\Seen"]).to_string());
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), [(expected, 1)]);
+}
+
 #[tokio::test]
 async fn flags_removals_and_moves_are_followed() {
     let mut world = World::plain();
