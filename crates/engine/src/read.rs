@@ -73,6 +73,7 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
         Query::Nodes => node::answer(tx),
         Query::Definitions(namespace, query) => workflow::definition_answer(tx, namespace, query),
         Query::Instances(namespace, query) => workflow::instance_answer(tx, namespace, query),
+        Query::Mail(namespace, query) => flow::mail::answer(tx, namespace, query),
         Query::Namespaces(_)
         | Query::Namespace(_)
         | Query::Specs(..)

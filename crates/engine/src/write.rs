@@ -79,6 +79,7 @@ impl WriteJob {
                 Command::Admin(command) => admin::apply(&mut work, command)?,
                 Command::Definition(command) => workflow::apply_definition(&mut work, command)?,
                 Command::Instance(command) => workflow::apply_instance(&mut work, command)?,
+                Command::Mail(command) => flow::mail::apply(&mut work, command)?,
             };
             if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
                 (command, &reply)

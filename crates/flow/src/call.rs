@@ -24,6 +24,8 @@ pub enum Call {
     OpenApi(Box<OpenApiCall>),
     /// A work spec: a unit is added, and its result is waited for.
     Work(Box<WorkCall>),
+    /// The mail of an account.
+    Mail(Box<MailCall>),
     /// A function that the document declares.
     #[serde(untagged)]
     Function(FunctionCall),
@@ -45,7 +47,7 @@ pub(crate) fn is_unsupported(word: &str) -> bool {
 }
 
 /// Calls that the format or its design has and Lockstep does not.
-const UNSUPPORTED: [&str; 5] = ["a2a", "asyncapi", "grpc", "mail", "mcp"];
+const UNSUPPORTED: [&str; 4] = ["a2a", "asyncapi", "grpc", "mcp"];
 
 impl Shape for Call {
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
@@ -54,7 +56,7 @@ impl Shape for Call {
         if is_unsupported(word) {
             let at = node.get("call").map_or(node.at, |call| call.at);
             let message = format!("the task kind `call: {word}` is not supported");
-            let hint = "call http, openapi, work, or a function declared below \"use\"";
+            let hint = "call http, openapi, work, mail, or a function declared below \"use\"";
             reader.at_key("call", |r| r.note(at, Code::Unsupported, message, hint));
             return None;
         }
@@ -62,6 +64,7 @@ impl Shape for Call {
             "http" => reader.field(node, "with", None).map(Self::Http),
             "openapi" => reader.field(node, "with", None).map(Self::OpenApi),
             "work" => reader.field(node, "with", None).map(Self::Work),
+            "mail" => reader.field(node, "with", None).map(Self::Mail),
             _ => {
                 let with = reader.field(node, "with", None)?;
                 Some(Self::Function(FunctionCall { call, with }))
@@ -175,6 +178,42 @@ object! {
         not_before: Option<Text> = "notBefore",
         /// The time that one lease of it lasts.
         lifetime: Option<Duration> = "lifetime",
+    }
+}
+
+object! {
+    /// What is done to the mail of an account.
+    MailCall {
+        /// The account.
+        account: Text = "account",
+        /// What is done.
+        action: MailAction = "action",
+        /// The message: the data of the event that told of it.
+        message: Option<Template> = "message",
+        /// The folder that it is moved or appended to.
+        to: Option<Text> = "to",
+        /// The flags that it gets.
+        add: Option<Template> = "add",
+        /// The flags that are taken away.
+        remove: Option<Template> = "remove",
+        /// The whole text of a message that is appended, with its headers.
+        content: Option<Text> = "content",
+        /// Whether no event tells of it, so that what is done to mail does not start itself again.
+        ignore_own: Option<bool> = "ignoreOwn" or Some(true),
+    }
+}
+
+choice! {
+    /// What can be done to mail.
+    MailAction {
+        /// A message is put into another folder.
+        Move = "move",
+        /// A message gets other flags.
+        Flag = "flag",
+        /// A message is read.
+        Fetch = "fetch",
+        /// A message is made.
+        Append = "append",
     }
 }
 

@@ -165,7 +165,7 @@ impl Scope<'_> {
                 below(with, "document", reader, |document, r| self.resource(document, r));
                 below(with, "authentication", reader, |way, r| self.authentication(way, r));
             }),
-            Some("work") | None => {}
+            Some("work" | "mail") | None => {}
             Some(name) if crate::call::is_unsupported(name) => {}
             Some(_) => {
                 reader.at_key("call", |r| refer(word, &self.functions, "functions", r));

@@ -22,6 +22,7 @@ pub mod expr;
 mod expression;
 pub mod instance;
 pub mod limits;
+pub mod mail;
 mod node;
 mod problem;
 mod process;
@@ -40,7 +41,10 @@ pub use access::{
     Authentication, AuthenticationUse, Basic, Bearer, Client, ClientAuthentication, Endpoint,
     Grant, GuardedEndpoint, OAuth2, OAuth2Endpoints, Resource,
 };
-pub use call::{Answer, Call, FunctionCall, HttpCall, Method, OpenApiCall, Priority, WorkCall};
+pub use call::{
+    Answer, Call, FunctionCall, HttpCall, MailAction, MailCall, Method, OpenApiCall, Priority,
+    WorkCall,
+};
 pub use catch::{
     Arguments, AttemptLimit, Backoff, Catch, Emit, EmittedEvent, Fault, FaultFilter, FaultMatch,
     Jitter, Raise, Retry, RetryLimit,

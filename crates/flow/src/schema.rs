@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, js
 use serde_json::Value as Json;
 
 use crate::{
-    call::{HttpCall, OpenApiCall, WorkCall},
+    call::{HttpCall, MailCall, OpenApiCall, WorkCall},
     catch::Arguments,
     document::Document,
     shape::{Object, Properties, SchemaName, Shape},
@@ -48,6 +48,7 @@ impl JsonSchema for Task {
             call_schema::<HttpCall>("http", generator),
             call_schema::<OpenApiCall>("openapi", generator),
             call_schema::<WorkCall>("work", generator),
+            call_schema::<MailCall>("mail", generator),
             function_schema(generator),
         ];
         json_schema!({"description": "One step of a workflow.", "oneOf": kinds})
@@ -72,7 +73,7 @@ fn call_schema<T: Shape + JsonSchema>(word: &str, generator: &mut SchemaGenerato
 fn function_schema(generator: &mut SchemaGenerator) -> Schema {
     let mut properties = Properties::default();
     Common::properties(&mut properties, generator);
-    properties.other_than("call", &["http", "openapi", "work"]);
+    properties.other_than("call", &["http", "openapi", "work", "mail"]);
     let doc = "What the function is given.";
     properties.add::<Option<Arguments>>(generator, "with", doc, None);
     properties.finish("")

@@ -55,7 +55,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     ("do: [{a: {call: grpc, with: {}}}]\n", &["2:17 unsupported /do/0/a/call"]),
     ("do: [{a: {call: asyncapi}}]\n", &["2:17 unsupported /do/0/a/call"]),
-    ("do: [{a: {call: mail}}]\n", &["2:17 unsupported /do/0/a/call"]),
+    ("do: [{a: {call: mcp}}]\n", &["2:17 unsupported /do/0/a/call"]),
     ("do: [{a: {call: nobody}}]\n", &["2:17 unknown_reference /do/0/a/call"]),
     ("do: [{a: {call: http}}]\n", &["2:10 missing_key /do/0/a"]),
     (

@@ -127,6 +127,11 @@ impl Config {
         })
     }
 
+    /// Gives the folder of the mail accounts whose rounds the server makes itself.
+    pub(crate) fn mail(&self) -> Option<PathBuf> {
+        Some(self.text("serve.mail")).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
     /// Gives the time that requests get to end in when the server stops.
     pub(crate) fn grace(&self) -> Result<Duration> {
         Ok(span::parse(self.text("serve.grace"))?)

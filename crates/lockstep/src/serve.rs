@@ -1,6 +1,6 @@
 //! `lockstep serve`: a store, the engine over it, and what listens.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    commands::mail::work,
     config::{Config, StoreAt},
     failure::Failure,
     files,
@@ -75,6 +76,10 @@ pub(crate) struct ServeArgs {
     /// Folder of the secrets that workflows name: one file each [env: LOCKSTEP_SECRETS]
     #[arg(long, value_name = "FOLDER")]
     secrets: Option<String>,
+    /// Folder of the mail accounts that this server keeps in step: one file each, as `lockstep mail
+    /// account add` writes it [env: LOCKSTEP_MAIL]
+    #[arg(long, value_name = "FOLDER")]
+    mail: Option<String>,
     /// Who is asked before anything is published: `NAME=URL` with commas between them, `NAME?=URL`
     /// for one that need not answer [env: LOCKSTEP_PUBLISH_WEBHOOKS]
     #[arg(long, value_name = "WEBHOOKS")]
@@ -108,6 +113,7 @@ impl ServeArgs {
             ("serve.steps_may_call", self.steps_may_call.clone()),
             ("serve.processes", self.processes.then(|| "on".to_owned())),
             ("serve.secrets", self.secrets.clone()),
+            ("serve.mail", self.mail.clone()),
             ("serve.publish_webhooks", self.publish_webhooks.clone()),
             ("serve.keep_instances", self.keep_instances.clone()),
             ("serve.grace", self.grace.clone()),
@@ -143,6 +149,9 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
     };
     let means = config.means()?;
     let mut server = start(open(&place)?, options, (cache, rpc), means).await?;
+    if let Some(folder) = config.mail() {
+        server.keep_mail(folder);
+    }
     if config.text("log.format") == "json" {
         tracing::info!(address = %server.address(), "listening");
     } else {
@@ -220,6 +229,8 @@ pub(crate) struct Running {
     workflows: [JoinHandle<()>; 2],
     ended: watch::Sender<bool>,
     following: Option<JoinHandle<()>>,
+    backend: Arc<dyn Backend>,
+    mail: Option<JoinHandle<()>>,
 }
 
 /// Starts a server over a store.
@@ -257,7 +268,7 @@ pub(crate) async fn start(
     means.instances_kept.into_iter().for_each(|kept| engine.keep_instances(kept));
     let (ended, ending) = watch::channel(false);
     let steps = steps::run(engine.clone(), Arc::clone(&backend), means, ending);
-    let mut bound = server::bind(options, backend)
+    let mut bound = server::bind(options, Arc::clone(&backend))
         .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?;
     if let Some(Rpc { listen, open, config }) = rpc {
         let options = RpcOptions { listen, open, clock, config };
@@ -274,7 +285,20 @@ pub(crate) async fn start(
     let due = tokio::spawn(engine.clone().run_due());
     let workflows = [tokio::spawn(engine.clone().run_workflows()), tokio::spawn(steps)];
     let serving = tokio::spawn(serving);
-    Ok(Running { engine, address, rpc, stop, serving, due, workflows, ended, following })
+    let mail = None;
+    Ok(Running {
+        engine,
+        address,
+        rpc,
+        stop,
+        serving,
+        due,
+        workflows,
+        ended,
+        following,
+        backend,
+        mail,
+    })
 }
 
 impl Running {
@@ -283,12 +307,21 @@ impl Running {
         self.address
     }
 
+    /// Keeps the mail accounts of a folder in step.
+    pub(crate) fn keep_mail(&mut self, folder: PathBuf) {
+        let rounds = work::run(Arc::clone(&self.backend), folder, self.ended.subscribe());
+        self.mail = Some(tokio::spawn(rounds));
+    }
+
     /// Takes no more requests, lets running ones end within the grace, and stops.
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.stop);
         self.serving.await.context("the server has failed")??;
         // Whoever does steps gives back what is not done.
         self.ended.send_replace(true);
+        if let Some(mail) = self.mail {
+            mail.await.context("the rounds of mail accounts have failed")?;
+        }
         self.workflows.iter().for_each(JoinHandle::abort);
         self.due.abort();
         if let Err(error) = self.engine.leave().await {

@@ -27,6 +27,8 @@ fn all_is_well_on_a_small_folder() {
     let versions = report["scenes"]["workflow"]["versions"].as_array().unwrap();
     let told: Vec<_> = versions.iter().map(|row| (&row["version"], &row["instances"])).collect();
     assert_eq!(told, [(&json!("1.0.0"), &json!(8)), (&json!("2.0.0"), &json!(8))]);
+    let mail = &report["scenes"]["mail"];
+    assert_eq!((&mail["workflows"], &mail["messages"]), (&json!(2), &json!(6)), "{mail}");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Said, lockstep, run};
+use crate::support::{Said, Server, lockstep, run, run_with, terminate, until, wait};
 
 /// A home with an account of two Maildirs.
 struct Home {
@@ -242,4 +243,138 @@ fn accounts_are_made_shown_and_forgotten() {
     home.mail(&["account", "remove", "home", "--yes"]).with_code(0);
     home.mail(&["sync", "home"]).with_code(2);
     home.mail(&["account", "add", "../x", "--left", &left, "--right", &left]).with_code(2);
+}
+
+#[test]
+fn a_watch_follows_what_changes_until_it_is_ended() {
+    let home = Home::new();
+    home.deliver("left", "INBOX", 1);
+    let mut command = lockstep(home.dir.path());
+    let mut watch = command.args(["mail", "sync", "home", "--watch"]).spawn().unwrap();
+    for number in 2..6 {
+        let (there, here) = if number % 2 == 0 { ("left", "right") } else { ("right", "left") };
+        until("what was there is on both sides", || {
+            (home.everything("right").len() == number - 1).then_some(())
+        });
+        home.deliver(here, "INBOX", number);
+        until("what came is on the other side", || {
+            (home.everything(there).len() == number).then_some(())
+        });
+    }
+    terminate(&watch);
+    wait(&mut watch);
+    assert_eq!(home.assert_equal().len(), 5);
+}
+
+const FILING: &str = "
+document: {dsl: 1.0.3, namespace: post, name: file, version: 1.0.0}
+schedule:
+  on: {one: {with: {type: io.lockstep.mail.message.arrived.v1, data: '${ .folder == \"INBOX\" }'}}}
+input: {from: '${ .[0].data }'}
+do:
+- read:
+    call: mail
+    with: {account: home, action: fetch, message: '${ . }'}
+    export: {as: '${ {message: $input, text: .text} }'}
+- mark:
+    call: mail
+    with: {account: home, action: flag, message: '${ $context.message }', add: [\\Flagged]}
+- file:
+    call: mail
+    with: {account: home, action: move, message: '${ $context.message }', to: Filed}
+- answer:
+    call: mail
+    with:
+      account: home
+      action: append
+      to: Sent
+      content: '${ \"Subject: about \" + $context.message.subject + \"\\n\\n\" + $context.text }'
+";
+
+/// Gives the events of the namespace by their types.
+fn told(server: &Server) -> BTreeMap<String, usize> {
+    let listed = server.json(&["--namespace", "post", "event", "list", "--limit", "0"]);
+    let mut told = BTreeMap::new();
+    for event in listed["events"].as_array().unwrap() {
+        *told.entry(event["event"]["type"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    told
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a story is read from top to bottom")]
+fn mail_starts_a_workflow_that_acts_on_mail_and_much_waits_for_approval() {
+    let home = Home::new();
+    let accounts = home.path(".config/lockstep/mail");
+    let file = accounts.join("home.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text =
+        text.replace("interval = \"5m\"", "interval = \"1s\"").replace("count = 20", "count = 2");
+    fs::write(&file, format!("namespace = \"post\"\n{text}")).unwrap();
+    for number in 1..6 {
+        home.deliver("left", "INBOX", number);
+    }
+    let server = Server::start();
+    let publish = ["--namespace", "post", "workflow", "publish", "-"];
+    run_with(&mut server.command(), &publish, FILING).with_code(0);
+    // The rounds are made elsewhere, and what they agree on is kept by the server.
+    let mut command = lockstep(home.dir.path());
+    command.env("LOCKSTEP_URL", &server.url).args(["mail", "worker"]);
+    let mut worker = command.stderr(Stdio::null()).spawn().unwrap();
+    until("the first sync is done", || (home.everything("right").len() == 5).then_some(()));
+    until("the account is proved", || {
+        let shown = server.json(&["--namespace", "post", "mail", "status", "--server"]);
+        shown[0]["standing"]["proved"].as_str().map(drop)
+    });
+    assert!(told(&server).is_empty(), "what was there at first is no news");
+
+    home.deliver("right", "INBOX", 7);
+    let filed = |side: &str| {
+        let all = home.everything(side);
+        let is_filed = |(folder, _, flags): &&(String, Vec<u8>, String)| {
+            folder == "Filed" && flags.contains('F')
+        };
+        let is_sent = |(folder, body, _): &&(String, Vec<u8>, String)| {
+            folder == "Sent" && body.windows(7).any(|found| found == b"about s")
+        };
+        let keys = || all.keys();
+        (all.len() == 7 && keys().any(|key| is_filed(&key)) && keys().any(|key| is_sent(&key)))
+            .then_some(())
+    };
+    for side in ["left", "right"] {
+        until("the message is filed and answered", || filed(side));
+    }
+    let instances =
+        || server.json(&["--namespace", "post", "instance", "list"])["instances"].clone();
+    until("the workflow has ended", || {
+        let all = instances();
+        assert_eq!(all.as_array().unwrap().len(), 1, "nothing starts itself again: {all}");
+        assert_ne!(all[0]["status"], "faulted", "{all}");
+        (all[0]["status"] == "finished").then_some(())
+    });
+
+    // Much goes at once, and stays until someone lets it go.
+    for number in 1..5 {
+        fs::remove_file(home.path("left/INBOX/cur").join(format!("{number}.x:2,"))).unwrap();
+    }
+    let token = until("the removals are held", || {
+        let shown = server.json(&["--namespace", "post", "mail", "status", "--server"]);
+        shown[0]["standing"]["holds"][0]["token"].as_str().map(str::to_owned)
+    });
+    assert_eq!(home.everything("right").len(), 7);
+    let status = server.run(&["--namespace", "post", "mail", "status", "--server"]).with_code(0);
+    assert!(status.out.contains(&format!("({token})")), "{status:?}");
+    server.run(&["--namespace", "post", "mail", "approve", &token, "--server"]).with_code(0);
+    until("what was approved is gone", || (home.everything("right").len() == 3).then_some(()));
+    until("all is told", || {
+        let removed = told(&server).get("io.lockstep.mail.message.removed.v1").copied();
+        (removed == Some(4)).then_some(())
+    });
+    let told = told(&server);
+    assert_eq!(told["io.lockstep.mail.message.arrived.v1"], 1, "{told:?}");
+    assert_eq!(told.get("io.lockstep.mail.message.moved.v1"), None, "{told:?}");
+    assert_eq!(told["io.lockstep.mail.held.v1"], 1, "{told:?}");
+    terminate(&worker);
+    assert!(wait(&mut worker).success());
+    home.assert_equal();
 }

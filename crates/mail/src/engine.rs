@@ -1,5 +1,6 @@
 //! The engine: asks both sides what changed, plans, lets the sides apply, remembers.
 
+mod act;
 mod apply;
 mod copy;
 mod examine;
@@ -25,6 +26,7 @@ use crate::{
     driver::Connect,
     plan::{Conflict, Guard, Hold, Step},
 };
+pub use act::{Acted, Action, Message, New, Tell};
 pub use round::{Session, sync};
 pub use undo::{Undone, undo};
 
@@ -167,6 +169,9 @@ pub struct Summary {
     pub problems: Vec<Problem>,
     /// Steps of a written plan that no longer held.
     pub outdated: usize,
+    /// Folders of which their stores did not say that nothing had changed.
+    #[serde(skip)]
+    pub(crate) unproved: Vec<FolderName>,
 }
 
 impl Summary {
@@ -218,7 +223,7 @@ pub struct Problem {
 
 impl Problem {
     /// Tells whether trying again may help.
-    fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(self.error, Error::Unavailable(_) | Error::Gone)
     }
 }

@@ -7,6 +7,7 @@ mod flags;
 mod folder;
 pub mod limits;
 mod message;
+pub mod mime;
 mod pipe;
 mod side;
 

@@ -34,3 +34,15 @@ pub const PASSES_MAX: usize = 6;
 pub const CALL_MESSAGES_MAX: usize = 500;
 /// Hours in which a second copy of an upload is recognised.
 pub const GHOST_HOURS: u64 = 24;
+/// Attachments of a message of which anything is told.
+pub const ATTACHMENTS_MAX: usize = 100;
+/// Characters of the name of an attachment.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Bytes of the text of a message that is given to a workflow.
+pub const TEXT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of an attachment that is given to a workflow.
+pub const ATTACHMENT_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a message that a workflow reads or makes.
+pub const ACTED_BYTES_MAX: u64 = 32 << 20;
+/// Parts within parts of a message.
+pub const MIME_DEPTH_MAX: usize = 20;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{Error, Result, Time};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -75,7 +76,8 @@ pub struct Seen {
 
 /// A short hash of what tells messages apart: size and the `Message-ID`, `Date`, `From` and
 /// `Subject` fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Identity(pub [u8; 16]);
 
 /// Fields that tell messages apart.
@@ -143,8 +145,33 @@ pub struct Identified {
 
 /// A hash of all bytes of a message, with line ends as CRLF and without what other sync programs
 /// added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Content(pub [u8; 16]);
+
+/// Lets a short hash be written as text.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl From<$name> for String {
+            fn from(hash: $name) -> Self {
+                URL_SAFE_NO_PAD.encode(hash.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                let bytes = URL_SAFE_NO_PAD.decode(&text).ok();
+                let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+                bytes.map(Self).ok_or_else(|| Error::bad_input(format!("{text:?} is no hash")))
+            }
+        }
+    };
+}
+
+as_text!(Identity);
+as_text!(Content);
 
 /// Hashes a message that comes in pieces, and learns its identity on the way.
 pub struct ContentHasher {

@@ -41,7 +41,7 @@ pub struct Case {
 }
 
 /// A message that was appended once more since nobody knew whether the first time had worked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ghost {
     /// The side that it was appended to.
     pub side: Side,

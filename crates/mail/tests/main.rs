@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "main/acts.rs"]
+mod acts;
 #[path = "main/crashes.rs"]
 mod crashes;
 #[path = "main/dovecot.rs"]

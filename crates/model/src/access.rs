@@ -39,6 +39,8 @@ pub enum Resource {
     Instance,
     /// The history, and events for workflows.
     Event,
+    /// Mail accounts: what is remembered of them.
+    Mail,
     /// Tokens.
     Token,
     /// The server: metrics and the like.
@@ -47,7 +49,7 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
@@ -57,6 +59,7 @@ impl Resource {
         Self::Definition,
         Self::Instance,
         Self::Event,
+        Self::Mail,
         Self::Token,
         Self::Server,
     ];
@@ -73,6 +76,7 @@ impl Resource {
             Self::Definition => "definition",
             Self::Instance => "instance",
             Self::Event => "event",
+            Self::Mail => "mail",
             Self::Token => "token",
             Self::Server => "server",
         }
@@ -118,6 +122,7 @@ impl Access {
             Command::Definition(_) => Resource::Definition,
             Command::Instance(InstanceCommand::Send(_)) => Resource::Event,
             Command::Instance(_) => Resource::Instance,
+            Command::Mail(_) => Resource::Mail,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
             }
@@ -141,6 +146,7 @@ impl Access {
                 Resource::Event
             }
             Query::Instances(..) => Resource::Instance,
+            Query::Mail(..) => Resource::Mail,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Since(_) => Resource::Event,
             Query::Nodes => Resource::Server,
@@ -167,7 +173,8 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, definition, instance, event, token, server or *"
+                 spec, unit, attempt, worker, lock, definition, instance, event, mail, token, server or \
+                 *"
             ))
         };
         if text == "*" {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, AttemptRef, ChangeLocks, Data, DefinitionCommand, Error, Id, InstanceCommand,
-    LockPath, Published, Received, SpecMeta, SpecName, SpecRef, Time, TokenInfo, UnitFilter,
-    UnitMeta, UnitName, UnitRef, WorkerName,
+    LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time, TokenInfo,
+    UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
 };
 
 /// A change, as plain data.
@@ -23,6 +23,8 @@ pub enum Command {
     Definition(DefinitionCommand),
     /// Work on instances of workflows, and events for them.
     Instance(InstanceCommand),
+    /// Work on what is remembered of mail accounts.
+    Mail(MailCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -331,6 +333,12 @@ impl From<DefinitionCommand> for Command {
 impl From<InstanceCommand> for Command {
     fn from(command: InstanceCommand) -> Self {
         Self::Instance(command)
+    }
+}
+
+impl From<MailCommand> for Command {
+    fn from(command: MailCommand) -> Self {
+        Self::Mail(command)
     }
 }
 

@@ -83,6 +83,9 @@ pub enum Error {
     /// There is no such run of the pipeline.
     #[error("No such run {0}")]
     NoSuchRun(u64),
+    /// There is no such mail account.
+    #[error("No such mail account {0:?}")]
+    NoSuchMailAccount(String),
     /// A document cannot be published, for each of these reasons.
     #[error("the definition cannot be used: {}", .0.join("; "))]
     BadDefinition(Vec<String>),

@@ -62,6 +62,8 @@ pub enum EventBody {
     InstancesChanged(Vec<Id>),
     /// Events came in, were sent or were forgotten, from the first to the last of these positions.
     EventsReceived(u64, u64),
+    /// What is remembered of a mail account was changed.
+    MailChanged(String),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -121,7 +123,7 @@ impl EventBody {
             Self::InstancesChanged(ids) => {
                 ids.iter().for_each(|id| touch(RecordKey::Instance(*id)));
             }
-            Self::RunChanged(_) | Self::EventsReceived(..) => {}
+            Self::RunChanged(_) | Self::EventsReceived(..) | Self::MailChanged(_) => {}
         }
     }
 }

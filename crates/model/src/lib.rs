@@ -15,6 +15,7 @@ mod item;
 mod json;
 pub mod limits;
 mod lock;
+mod mail;
 mod name;
 mod query;
 mod record;
@@ -42,6 +43,7 @@ pub use instance::{
 pub use item::output;
 pub use json::{data_from_json, data_to_json, datum_from_json};
 pub use lock::{ChangeLocks, LockChange, LockPath};
+pub use mail::{MailAccount, MailAnswer, MailCommand, MailPart, MailQuery, RecordRound};
 pub use name::{Namespace, SpecName, UnitName, WorkerName, escape, unescape};
 pub use query::{Answer, AttemptsOf, Page, Query, UnitFilter};
 pub use record::{

@@ -47,6 +47,14 @@ pub const EVENT_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const RUN_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How long an instance is kept once it has ended, unless a server says otherwise.
 pub const INSTANCE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Bytes of the name of a mail account.
+pub const MAIL_ACCOUNT_BYTES_MAX: usize = 64;
+/// Parts of the state of a mail account in one call.
+pub const MAIL_PARTS_MAX: usize = 32;
+/// Bytes of one part of the state of a mail account.
+pub const MAIL_PART_BYTES_MAX: usize = 256 << 10;
+/// Bytes of how a mail account stands.
+pub const MAIL_STANDING_BYTES_MAX: usize = 1 << 20;
 /// Longest time for which a lock is held unless it is kept.
 pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
 /// Bytes of an idempotency key.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, AttemptRef, DefinitionAnswer, DefinitionQuery, Event, InstanceAnswer, InstanceQuery,
-    LockPath, Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow,
-    Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
+    LockPath, MailAnswer, MailQuery, Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName,
+    SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -45,6 +45,8 @@ pub enum Query {
     Definitions(Namespace, DefinitionQuery),
     /// About instances of workflows and events. Answers [`Answer::Instances`].
     Instances(Namespace, InstanceQuery),
+    /// About mail accounts. Answers [`Answer::Mail`].
+    Mail(Namespace, MailQuery),
     /// All tokens. Answers [`Answer::Tokens`].
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
@@ -138,6 +140,8 @@ pub enum Answer {
     Definitions(DefinitionAnswer),
     /// About instances of workflows and events.
     Instances(InstanceAnswer),
+    /// About mail accounts.
+    Mail(MailAnswer),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
     /// Events.
@@ -159,7 +163,8 @@ impl Query {
             | Self::Workers(namespace, _)
             | Self::Locks(namespace, _)
             | Self::Definitions(namespace, _)
-            | Self::Instances(namespace, _) => Some(namespace),
+            | Self::Instances(namespace, _)
+            | Self::Mail(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
             Self::Namespaces(_)
             | Self::OldestReady

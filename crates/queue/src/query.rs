@@ -49,6 +49,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         | Query::Nodes
         | Query::Definitions(..)
         | Query::Instances(..)
+        | Query::Mail(..)
         | Query::Tokens
         | Query::TokenByHash(_)
         | Query::Since(_) => answer_all(tx, query)?,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables whose rows go with their namespace, but for units and what is kept of the past.
-const WITHIN: [&Table; 18] = [
+const WITHIN: [&Table; 20] = [
     &tables::ATTEMPT,
     &tables::SPEC,
     &tables::SPEC_DATA,
@@ -28,6 +28,8 @@ const WITHIN: [&Table; 18] = [
     &tables::EVENT,
     &tables::FIRING,
     &tables::TIMER,
+    &tables::MAIL_ACCOUNT,
+    &tables::MAIL_PART,
 ];
 
 /// Removes up to about `limit` rows; tells whether more is left.

@@ -339,8 +339,26 @@ pub static TIMER: Table = Table {
 /// Index of [`TIMER`]: due.
 pub const TIMER_DUE: usize = 0;
 
+/// Mail accounts that are kept in step as work: how each stands, and where its state begins.
+pub static MAIL_ACCOUNT: Table = Table {
+    id: 27,
+    name: "mail_account",
+    key: &[int("namespace"), text("name")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// The agreed states of mail accounts, as the parts that rounds have written.
+pub static MAIL_PART: Table = Table {
+    id: 28,
+    name: "mail_part",
+    key: &[int("namespace"), text("account"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 27] = [
+pub static ALL: [&Table; 29] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -368,4 +386,6 @@ pub static ALL: [&Table; 27] = [
     &EVENT,
     &FIRING,
     &TIMER,
+    &MAIL_ACCOUNT,
+    &MAIL_PART,
 ];

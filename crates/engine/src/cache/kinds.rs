@@ -41,6 +41,7 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
         | Query::Summary(..)
         | Query::Definitions(..)
         | Query::Instances(..)
+        | Query::Mail(..)
         | Query::OldestReady
         | Query::Nodes
         | Query::Tokens

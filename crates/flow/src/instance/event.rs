@@ -104,10 +104,7 @@ pub fn receive(work: &mut Work<'_>, incoming: &Incoming) -> Result<Option<Receiv
             }
         }
         None => {
-            let identity = Value::Bytes(EventRow::identity(event).into());
-            let range = Range::prefix([Value::id(work.live()), identity]);
-            let known: Vec<EventRow> = work.tx.find(tables::EVENT_IDENTITY, &range, 1)?;
-            if let Some(known) = known.into_iter().next() {
+            if let Some(known) = known(work, event)? {
                 return Ok(Some(Received { is_duplicate: true, ..known.received }));
             }
             new_row(work, event.clone(), None)?
@@ -145,6 +142,14 @@ pub fn receive(work: &mut Work<'_>, incoming: &Incoming) -> Result<Option<Receiv
     let timer = TimerRow::key(work.live(), TimerKind::Event, row.seq, NEW);
     work.tx.remove(&tables::TIMER, &[timer])?;
     Ok(Some(row.received))
+}
+
+/// Finds an event that is kept already.
+fn known(work: &mut Work<'_>, event: &CloudEvent) -> Result<Option<EventRow>> {
+    let identity = Value::Bytes(EventRow::identity(event).into());
+    let range = Range::prefix([Value::id(work.live()), identity]);
+    let known: Vec<EventRow> = work.tx.find(tables::EVENT_IDENTITY, &range, 1)?;
+    Ok(known.into_iter().next())
 }
 
 fn nothing(seq: u64) -> Received {
@@ -287,10 +292,24 @@ pub(super) fn taken(work: &mut Work<'_>, seq: u64, instance: Id) -> Result<()> {
     Ok(())
 }
 
+/// Keeps an event of something that this transaction changes, unless it is known; its triggers are
+/// asked right after that.
+pub(crate) fn keep(work: &mut Work<'_>, event: &CloudEvent) -> Result<()> {
+    check(event)?;
+    match known(work, event)? {
+        Some(_) => Ok(()),
+        None => put_new(work, event.clone(), None),
+    }
+}
+
 /// Sends an event for an instance: it is kept with what the instance has become, and its triggers
 /// are asked right after that.
 pub(super) fn emit(work: &mut Work<'_>, instance: Id, event: CloudEvent) -> Result<()> {
-    let row = new_row(work, event, Some(instance))?;
+    put_new(work, event, Some(instance))
+}
+
+fn put_new(work: &mut Work<'_>, event: CloudEvent, origin: Option<Id>) -> Result<()> {
+    let row = new_row(work, event, origin)?;
     work.tx.put(&row)?;
     let due = work.now.plus(message::TAKEN_UP_AFTER);
     work.tx.put(&TimerRow::new(work.live(), TimerKind::Event, row.seq, NEW, due))

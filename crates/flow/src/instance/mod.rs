@@ -31,6 +31,7 @@ pub use advance::{Advance, Kept, Loaded, advance, load};
 pub use answer::answer;
 pub use definition::program;
 pub use due::{FlowDue, Left, next_due, run_due};
+pub(crate) use event::keep;
 pub use event::{Incoming, candidates, check, new_event, on_event, receive};
 pub use filter::{Question, Verdict, question};
 pub use rows::{Cause, EventRow, InboxRow, InstanceBody, InstanceRow, JournalRow, WaitRow};

@@ -1,8 +1,8 @@
 //! Steps as work units: what is added for a step, and what its end tells the instance.
 
 use model::{
-    AddUnits, Data, EventBody, Id, NewUnit, QueueCommand, Result, SetUnits, SpecName, SpecRef,
-    UnitChange, UnitFilter, UnitMeta, UnitName, data_from_json, data_to_json,
+    AddUnits, Data, EventBody, Id, MailAccount, NewUnit, QueueCommand, Result, SetUnits, SpecName,
+    SpecRef, UnitChange, UnitFilter, UnitMeta, UnitName, data_from_json, data_to_json,
 };
 use queue::Work;
 use serde_json::{Value as Json, json};
@@ -20,6 +20,8 @@ pub fn builtin_spec(builtin: Builtin) -> &'static str {
         Builtin::OpenApi => "lockstep.openapi",
         Builtin::Script => "lockstep.script",
         Builtin::Shell => "lockstep.shell",
+        // Each account has one of its own, in which its rounds are as well.
+        Builtin::Mail => "lockstep.mail",
     }
 }
 
@@ -69,6 +71,7 @@ fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<St
             let priority = priority.unwrap_or_default();
             (spec.clone(), UnitMeta { priority, not_before: *not_before })
         }
+        Target::Builtin(Builtin::Mail) => (mail_spec(work, &plan.input)?, UnitMeta::default()),
         Target::Builtin(builtin) => {
             let spec = builtin_spec(*builtin);
             let data = data_from_json(&json!({
@@ -85,6 +88,13 @@ fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<St
     let add = AddUnits { spec: spec_ref, units: vec![unit] };
     queue::apply(work, &QueueCommand::AddUnits(add))?;
     Ok(spec)
+}
+
+/// Gives the spec of an account, so that no round is made while a step changes its mail.
+fn mail_spec(work: &mut Work<'_>, input: &Json) -> Result<String> {
+    let account = input.get("account").and_then(Json::as_str).unwrap_or_default();
+    crate::mail::check(work, account)?;
+    Ok(MailAccount::spec_of(account)?.to_string())
 }
 
 /// Gives what the worker of a step is told: the input, and beside it what a receiver can tell a

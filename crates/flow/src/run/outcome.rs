@@ -151,6 +151,9 @@ pub enum Builtin {
     Script,
     /// A shell command: `{shell: {command, arguments?, environment?, stdin?}, return}`.
     Shell,
+    /// What is done to the mail of an account: `{account, action, message?, to?, add?, remove?,
+    /// content?, ignoreOwn}` with the keys of the document.
+    Mail,
 }
 
 /// What a step waits for.

@@ -230,6 +230,7 @@ impl Builtin {
             Self::OpenApi => "openapi",
             Self::Script => "script",
             Self::Shell => "shell",
+            Self::Mail => "mail",
         }
     }
 }

@@ -4,16 +4,18 @@ mod account;
 mod examine;
 mod place;
 mod plan;
+mod server;
 mod settings;
 mod show;
 mod sync;
+pub(crate) mod work;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::output::Output;
+use crate::{config::Config, output::Output};
 
 const SYNC_HELP: &str = "\
 What changed on one side since both last agreed is done on the other. Nothing is lost: removed
@@ -25,6 +27,16 @@ Examples:
   lockstep mail sync home
   lockstep mail sync home --dry-run
   lockstep mail sync --watch";
+
+const WORKER_HELP: &str = "\
+Each account is a continuous work spec `lockstep.mail.NAME` in the namespace that its file names,
+and a round is a unit of it. What both sides agree on is kept in the store of the server, so that
+any worker with the file can make the next round. A change on a side makes a round due at once.
+SIGINT or SIGTERM lets running rounds end; a second one ends them at once.
+
+Examples:
+  lockstep mail worker --url http://127.0.0.1:5980
+  lockstep mail worker --folder /etc/lockstep/mail";
 
 /// What to do with mail.
 #[derive(Subcommand)]
@@ -43,8 +55,10 @@ pub(crate) enum Verb {
     #[command(after_long_help = "Examples:\n  lockstep mail apply plan.json")]
     Apply(plan::ApplyArgs),
     /// Show how far accounts are
-    #[command(after_long_help = "Examples:\n  lockstep mail status\n  lockstep mail status home")]
-    Status(show::Which),
+    #[command(
+        after_long_help = "Examples:\n  lockstep mail status\n  lockstep mail status home\n  lockstep mail status --server"
+    )]
+    Status(show::StatusArgs),
     /// Show where the sides contradicted each other
     #[command(after_long_help = "Examples:\n  lockstep mail conflicts home")]
     Conflicts(show::Which),
@@ -61,6 +75,9 @@ pub(crate) enum Verb {
     /// Look at both sides of an account and change nothing
     #[command(after_long_help = "Examples:\n  lockstep mail examine home")]
     Examine(examine::ExamineArgs),
+    /// Make the rounds of accounts for a server, as the server itself does with --mail
+    #[command(after_long_help = WORKER_HELP)]
+    Worker(work::WorkerArgs),
     /// Look for what is wrong with accounts
     #[command(after_long_help = "Examples:\n  lockstep mail doctor")]
     Doctor(examine::DoctorArgs),
@@ -68,7 +85,7 @@ pub(crate) enum Verb {
 
 impl Verb {
     /// Runs the verb.
-    pub(crate) fn run(self, out: Output) -> Result<ExitCode> {
+    pub(crate) fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(async {
             match self {
@@ -76,13 +93,14 @@ impl Verb {
                 Self::Sync(args) => args.run(out).await,
                 Self::Plan(args) => args.run(out).await,
                 Self::Apply(args) => args.run(out).await,
-                Self::Status(which) => show::status(&which, out),
+                Self::Status(args) => args.run(config, out).await,
                 Self::Conflicts(which) => show::conflicts(&which, out),
                 Self::Events(args) => args.run(out),
-                Self::Approve(args) => args.run(out),
+                Self::Approve(args) => args.run(config, out).await,
                 Self::Undo(args) => args.run(out).await,
                 Self::Examine(args) => args.run(out).await,
                 Self::Doctor(args) => args.run(out).await,
+                Self::Worker(args) => args.run(config, out).await.map(|()| ExitCode::SUCCESS),
             }
         });
         runtime.shutdown_background();

@@ -61,7 +61,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Noun::Man(args) => args.run()?,
         Noun::Reference => reference::run()?,
         Noun::Expressions => expressions()?,
-        Noun::Mail(verb) => return verb.run(out),
+        Noun::Mail(verb) => {
+            let config = Config::load(global.config.as_deref(), flags)?;
+            return verb.run(&config, out);
+        }
         noun => {
             let config = Config::load(global.config.as_deref(), flags)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

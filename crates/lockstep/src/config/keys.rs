@@ -119,6 +119,13 @@ pub(super) const KEYS: [Key; 19] = [
         check: anything,
     },
     Key {
+        name: "serve.mail",
+        env: "LOCKSTEP_MAIL",
+        flag: "--mail",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
         name: "serve.publish_webhooks",
         env: "LOCKSTEP_PUBLISH_WEBHOOKS",
         flag: "--publish-webhooks",

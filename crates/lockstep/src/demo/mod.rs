@@ -2,6 +2,7 @@
 
 mod count;
 mod crew;
+mod mail;
 mod progress;
 mod report;
 mod rust;
@@ -60,8 +61,9 @@ examples/flows/files.yaml: stage `scan` reads every file, and its output becomes
 `report`. A shell, a Python and a Rust worker do the work; one more is ended with SIGKILL while it
 holds units, which are then offered again. Then it publishes the workflow of examples/demo, which
 events start and whose steps these workers do, and a second version of it while instances of the
-first are under way. All figures are checked against a direct count; exit code 1 says that something
-differed.
+first are under way. At last two Maildirs with the messages of examples/mail are kept in step, a
+workflow files the invoices among new mail, and a large deletion waits for approval. All figures are
+checked against a direct count; exit code 1 says that something differed.
 
 Examples:
   lockstep demo
@@ -141,6 +143,7 @@ async fn process(
     let held = watch(&lockstep, walk.files.len() as u64, crew, out).await?;
     let mut report = Report::gather(&lockstep, walk, &held).await?;
     report.add(workflow::play(url, walk, crew, out).await?);
+    report.add(mail::play(url, out).await?);
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
 }

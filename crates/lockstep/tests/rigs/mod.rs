@@ -5,6 +5,7 @@ mod broken;
 mod crash;
 mod frozen;
 mod histories;
+mod mail;
 mod nodes;
 mod publishing;
 mod publishing_histories;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Counts, FolderStep, Keys, Problem, Progress, Summary, copy::Copies, examine::Examined,
-    pool::Taken, round::Session,
+    learn::Poured, pool::Taken, round::Session,
 };
 use crate::{
     FlagChange, Flags, FolderName, Key, Side, Sides,
@@ -144,6 +144,9 @@ impl Applying<'_> {
                 changes.push(Change::SettleAll(folder.clone(), side));
             }
         }
+        if !self.is_news() {
+            changes.push(Change::Known(folder.clone()));
+        }
         if !self.done.incomplete && !self.done.again {
             for side in Side::BOTH {
                 let delta = self.examined.case.deltas.get(side);
@@ -168,6 +171,7 @@ impl Applying<'_> {
             }
         }
         let flagged = self.change_flags(&wanted).await?;
+        let (looked, learned) = self.look(steps).await?;
         let mut rows = Vec::new();
         for step in steps {
             let Step::Pair { keys, stamps, agreed, changes, .. } = step else { continue };
@@ -186,9 +190,42 @@ impl Applying<'_> {
                 flags: agreed.clone(),
                 identity: known(Side::Left).or_else(|| known(Side::Right)),
             });
+            if let Some(learned) = &learned {
+                // Our own copy was cut off before it was remembered, or it came to both sides.
+                let side = self.origin(keys);
+                let nothing = &super::copy::NOTHING;
+                let learned = learned.get(keys.get(looked)).unwrap_or(nothing);
+                rows.extend(self.arrived(side, (keys.get(side), agreed), learned));
+            }
             self.done.paired += 1;
         }
         self.session.state.record(rows).await
+    }
+
+    /// Looks into messages that are news, on the side where that costs less.
+    async fn look(&self, steps: &[&Step]) -> Result<(Side, Option<HashMap<Key, Poured>>)> {
+        let mut side = Side::Left;
+        if steps.is_empty() || !self.is_news() {
+            return Ok((side, None));
+        }
+        for other in Side::BOTH {
+            if self.workers.get(other).capabilities().await?.cheap_bodies {
+                side = other;
+            }
+        }
+        let mut keys = Vec::with_capacity(steps.len());
+        for step in steps {
+            if let Step::Pair { keys: both, .. } = step {
+                keys.push(both.get(side).clone());
+            }
+        }
+        let mut learned = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks(CALL_MESSAGES_MAX) {
+            let some =
+                self.workers.get(side).look(self.examined.at.get(side), keys.to_vec()).await?;
+            learned.extend(some.into_iter().map(|poured| (poured.key.clone(), poured)));
+        }
+        Ok((side, Some(learned)))
     }
 
     async fn flag(&mut self, steps: &[&Step]) -> Result<()> {

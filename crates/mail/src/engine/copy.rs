@@ -18,6 +18,7 @@ use crate::{
     Flags, Key, Side, Sides,
     driver::{Append, Appended, At, Capabilities},
     limits::GHOST_HOURS,
+    mime::words,
     pipe,
     plan::Ghost,
     state::Change,
@@ -202,23 +203,49 @@ impl Applying<'_> {
                 flags: copy.flags.clone(),
                 identity: learned.map(|learned| learned.about.identity),
             });
-            changes.extend(self.arrived(to.other(), copy, learned.unwrap_or(&&NOTHING)));
+            let about = (&copy.key, &copy.flags);
+            changes.extend(self.arrived(to.other(), about, learned.unwrap_or(&&NOTHING)));
         }
         copied.lost |= settled.len() < window.len();
         changes.push(Change::Settle(folder.clone(), to, settled));
         changes
     }
 
-    /// Tells of a new message, unless the folder is new to us with all that is in it.
-    fn arrived(&self, side: Side, copy: &Copy, learned: &Poured) -> Option<Change> {
-        self.examined.work.row.as_ref()?;
+    /// Tells whether what is new in the folder is news, and not what it had when it was new to us.
+    pub(super) fn is_news(&self) -> bool {
+        let row = self.examined.work.row.as_ref();
+        row.is_some_and(|row| row.known) && !self.examined.dissolved
+    }
+
+    /// Finds the side to which a message came first, where it is on both: not that which has our
+    /// own copy of it.
+    pub(super) fn origin(&self, keys: &Sides<Key>) -> Side {
+        let is_ours = |to: &Side| {
+            let source = keys.get(to.other());
+            let named = Key::Name(name(&self.seed(*to), source).as_str().into());
+            self.open.get(*to).contains(source) || *keys.get(*to) == named
+        };
+        Side::BOTH.into_iter().find(is_ours).map_or(Side::Right, Side::other)
+    }
+
+    /// Tells of a new message, if it is news.
+    pub(super) fn arrived(
+        &self,
+        side: Side,
+        (key, flags): (&Key, &Flags),
+        learned: &Poured,
+    ) -> Option<Change> {
+        if !self.is_news() {
+            return None;
+        }
         let at = self.examined.at.get(side);
         let [message_id, from, subject] = &learned.heading;
-        let id = format!("{}/{}/{}/{side}/arrived", at.folder, at.epoch, copy.key);
+        let id = format!("{}/{}/{key}/{side}/arrived", at.folder, at.epoch);
         let data = json!({
-            "folder": at.folder, "side": side, "key": copy.key, "flags": copy.flags,
-            "size": learned.about.size, "message_id": message_id, "from": from,
-            "subject": subject,
+            "folder": at.folder, "side": side, "key": key, "epoch": at.epoch,
+            "identity": learned.about.identity, "flags": flags,
+            "size": learned.about.size, "message_id": message_id, "from": words(from),
+            "sender": sender(from), "subject": words(subject), "attachments": learned.attachments,
         });
         Some(self.session.event(id, "io.lockstep.mail.message.arrived.v1", data))
     }
@@ -246,12 +273,19 @@ struct Copied {
 }
 
 /// What is known of a message that nobody has learned anything of.
-static NOTHING: Poured = Poured {
+pub(super) static NOTHING: Poured = Poured {
     key: Key::Uid(0),
     about: crate::About { size: 0, identity: crate::Identity([0; 16]) },
     content: None,
     heading: [String::new(), String::new(), String::new()],
+    attachments: Vec::new(),
 };
+
+/// Gives the bare address of who sent a message, in small letters.
+fn sender(from: &str) -> String {
+    let bare = from.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    bare.map_or(from, |(address, _)| address).trim().to_ascii_lowercase()
+}
 
 /// Gives a name that nothing else has, the same for the same message.
 pub(super) fn name(seed: &str, key: &Key) -> SmolStr {

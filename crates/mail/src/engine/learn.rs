@@ -3,7 +3,7 @@
 use model::{Error, Result};
 use tokio::sync::mpsc;
 
-use crate::{About, Content, ContentHasher, Key, Part, Pouring};
+use crate::{About, Content, ContentHasher, Key, Part, Pouring, mime};
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Poured {
     pub(super) content: Option<Content>,
     /// Headers for people: `Message-ID`, `From` and `Subject` as they stand.
     pub(super) heading: [String; 3],
+    /// The names of what is attached.
+    pub(super) attachments: Vec<String>,
 }
 
 /// Takes messages from one pipe, learns of them, and passes them on if there is another pipe.
@@ -35,19 +37,22 @@ pub(super) async fn pass_on(
     while let Some(part) = parts.recv().await {
         match &part {
             Part::Begin(body) => {
-                open = Some((body.key.clone(), ContentHasher::new(learn == Learn::Content)));
+                let hasher = ContentHasher::new(learn == Learn::Content);
+                open = Some((body.key.clone(), hasher, mime::names()));
             }
             Part::Bytes(bytes) => {
-                if let Some((_, hasher)) = &mut open {
+                if let Some((_, hasher, names)) = &mut open {
                     hasher.update(bytes);
+                    names.update(bytes);
                 }
             }
             Part::End => {
-                let (key, hasher) = open.take().ok_or_else(disorder)?;
+                let (key, hasher, names) = open.take().ok_or_else(disorder)?;
+                let attachments = names.finish();
                 let heading = hasher.heading();
                 let (content, about) = hasher.finish();
                 let content = (learn == Learn::Content).then_some(content);
-                poured.push(Poured { key, about, content, heading });
+                poured.push(Poured { key, about, content, heading, attachments });
             }
             Part::Lost(_) => {}
         }

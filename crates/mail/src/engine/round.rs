@@ -9,6 +9,7 @@ use std::{
 use futures_util::future;
 use model::{Error, Result, Time};
 use serde_json::json;
+use smol_str::SmolStr;
 
 use super::{
     Account, Context, FolderStep, Mode, Problem, Progress, Summary,
@@ -165,6 +166,16 @@ impl<'a> Session<'a> {
         if !matches!(mode, Mode::Plan) {
             let forget = found.vanished.drain(..).map(Change::DropFolder).collect();
             self.state.record(forget).await?;
+        }
+        if first {
+            let quiet = |work: &&Work| work.is_quiet(Side::Left) && work.is_quiet(Side::Right);
+            let quiet: HashSet<&FolderName> =
+                found.work.iter().filter(quiet).map(|work| &work.name).collect();
+            let known = overview.folders.iter().map(|row| &row.name);
+            let all = known.chain(found.work.iter().map(|work| &work.name));
+            let unproved: BTreeSet<&FolderName> =
+                all.filter(|name| !quiet.contains(name)).collect();
+            summary.unproved = unproved.into_iter().cloned().collect();
         }
         let wanted = |work: &Work| {
             let quiet = work.is_quiet(Side::Left) && work.is_quiet(Side::Right);
@@ -337,6 +348,7 @@ impl<'a> Session<'a> {
             changes.push(self.event(id, "io.lockstep.mail.conflict.v1", data));
         }
         let done = serde_json::to_value(&*summary).unwrap_or_default();
+        changes.push(Change::ProvedBut(std::mem::take(&mut summary.unproved), now));
         changes.push(Change::EndRun(run, now, done));
         self.state.record(changes).await?;
         self.purge().await
@@ -357,6 +369,7 @@ impl<'a> Session<'a> {
         if let Some(body) = body.as_object_mut() {
             body.insert("account".to_owned(), json!(account));
         }
+        let kind = SmolStr::new_static(kind);
         Change::Event { id: format!("{account}/{id}"), at: self.now(), kind, body }
     }
 }

@@ -23,6 +23,7 @@ enum Ask {
     Examine(FolderName, Option<Checkpoint>, Arc<Snapshot>, Reply<Delta>),
     Identify(At, Vec<Key>, Reply<Vec<Identified>>),
     Digest(At, Vec<Key>, Reply<HashMap<Key, Content>>),
+    Look(At, Vec<Key>, Reply<Vec<Poured>>),
     Pour(At, Vec<Key>, Learn, Pouring, Reply<Vec<Poured>>),
     Append(At, Vec<Append>, mpsc::Receiver<Part>, Reply<Vec<Appended>>),
     Flag(At, Vec<FlagGroup>, Reply<Vec<Key>>),
@@ -95,6 +96,11 @@ impl Worker {
     /// Reads messages to know their whole content.
     pub(super) async fn digest(&self, at: &At, keys: Vec<Key>) -> Result<HashMap<Key, Content>> {
         self.ask(|reply| Ask::Digest(at.clone(), keys, reply)).await?.answer().await
+    }
+
+    /// Reads messages to know what people are told of them.
+    pub(super) async fn look(&self, at: &At, keys: Vec<Key>) -> Result<Vec<Poured>> {
+        self.ask(|reply| Ask::Look(at.clone(), keys, reply)).await?.answer().await
     }
 
     /// Pours messages into a pipe, and tells what was learned of them on the way.
@@ -209,6 +215,7 @@ async fn answer(driver: &mut dyn Driver, side: Side, ask: Ask) -> bool {
         }
         Ask::Identify(at, keys, reply) => tell(reply, driver.identify(&at, &keys).await),
         Ask::Digest(at, keys, reply) => tell(reply, digest(driver, &at, &keys).await),
+        Ask::Look(at, keys, reply) => tell(reply, read(driver, &at, &keys, Learn::Identity).await),
         Ask::Pour(at, keys, learn, into, reply) => {
             tell(reply, pour(driver, &at, &keys, learn, &into).await)
         }
@@ -259,6 +266,7 @@ fn refuse(ask: Ask, error: Error) {
         Ask::Examine(.., reply) => tell(reply, Err(error)),
         Ask::Identify(.., reply) => tell(reply, Err(error)),
         Ask::Digest(.., reply) => tell(reply, Err(error)),
+        Ask::Look(.., reply) => tell(reply, Err(error)),
         Ask::Pour(.., reply) => tell(reply, Err(error)),
         Ask::Append(.., reply) | Ask::Relocate(.., reply) => tell(reply, Err(error)),
         Ask::Flag(.., reply) | Ask::Remove(.., reply) => tell(reply, Err(error)),
@@ -307,10 +315,13 @@ async fn pour(
 }
 
 async fn digest(driver: &mut dyn Driver, at: &At, keys: &[Key]) -> Result<HashMap<Key, Content>> {
+    let learned = read(driver, at, keys, Learn::Content).await?;
+    Ok(learned.into_iter().filter_map(|known| Some((known.key, known.content?))).collect())
+}
+
+async fn read(driver: &mut dyn Driver, at: &At, keys: &[Key], learn: Learn) -> Result<Vec<Poured>> {
     let (pouring, parts) = pipe();
     let (fetched, learned) =
-        future::join(driver.fetch(at, keys, pouring), learn::pass_on(parts, Learn::Content, None))
-            .await;
-    fetched?;
-    Ok(learned?.into_iter().filter_map(|known| Some((known.key, known.content?))).collect())
+        future::join(driver.fetch(at, keys, pouring), learn::pass_on(parts, learn, None)).await;
+    fetched.and(learned)
 }

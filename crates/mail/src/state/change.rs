@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// One change of the agreed state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
     /// Remembers which store a side is.
     Store(Side, SmolStr),
@@ -27,8 +28,12 @@ pub enum Change {
     Dissolve(FolderName),
     /// Remembers how far a side of a folder was looked at.
     Checkpoint(FolderName, Side, Checkpoint),
+    /// Remembers that all that a folder had at first was looked at, so that the rest is news.
+    Known(FolderName),
     /// Remembers that both sides of a folder were the same.
     Proved(FolderName, Time),
+    /// Remembers that both sides of all folders but these were the same.
+    ProvedBut(Vec<FolderName>, Time),
     /// Adds a message that is on both sides.
     AddPair {
         /// The folder.
@@ -84,9 +89,11 @@ pub enum Change {
     Approve(SmolStr),
     /// Remembers where the sides contradicted each other.
     Conflict(Conflict, Time),
+    /// Begins a run.
+    BeginRun(i64, Time),
     /// Ends a run.
     EndRun(i64, Time, Value),
-    /// Remembers that what a run removed is no longer kept.
+    /// Forgets a run, since what it removed is no longer kept.
     Purged(i64),
     /// Remembers how to undo something.
     Done(i64, Undo),
@@ -99,7 +106,7 @@ pub enum Change {
         /// When.
         at: Time,
         /// Its type.
-        kind: &'static str,
+        kind: SmolStr,
         /// What it says.
         body: Value,
     },

@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use model::{Result, Time};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
+use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{
     Change, Event, HeldRow, Overview, RunRow, Undo, make, read,
     schema::{self, failed},
+    standing,
 };
 use crate::{FolderName, Snapshot, plan::Conflict};
 
@@ -34,27 +36,56 @@ impl Database {
         schema::open(None).map(|connection| Self { connection })
     }
 
+    /// Makes a database in memory that is what an image says.
+    ///
+    /// # Errors
+    /// If it is no image of such a database.
+    pub(super) fn of_image(image: &[u8]) -> Result<Self> {
+        let mut connection = schema::open(None)?;
+        connection.deserialize_read_exact(MAIN_DB, image, image.len(), false).map_err(failed)?;
+        schema::prepare(&connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Gives an image of a database in memory.
+    pub(super) fn image(&mut self) -> Result<Vec<u8>> {
+        // Pages that nothing is on any more would be kept and sent again and again.
+        self.connection.execute_batch("VACUUM").map_err(failed)?;
+        Ok(self.connection.serialize(MAIN_DB).map_err(failed)?.to_vec())
+    }
+
     /// Makes changes, all or none, and durable once this returns.
     ///
     /// # Errors
     /// If they contradict what is there, or the disk fails.
     pub fn record<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<()> {
+        let changes: Vec<&Change> = changes.into_iter().collect();
+        self.record_and(&changes, |_| Ok(()))
+    }
+
+    /// Makes changes, and commits them if something else can be done before.
+    pub(super) fn record_and(
+        &mut self,
+        changes: &[&Change],
+        before: impl FnOnce(&[&Change]) -> Result<()>,
+    ) -> Result<()> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior).map_err(failed)?;
         for change in changes {
             make::make(&transaction, change)?;
         }
+        before(changes)?;
         transaction.commit().map_err(failed)
     }
 
-    /// Begins a run, and gives its number.
-    ///
-    /// # Errors
-    /// If the database cannot be written.
-    pub fn begin_run(&mut self, at: Time) -> Result<i64> {
-        let sql = "INSERT INTO run (started) VALUES (?1)";
-        self.connection.execute(sql, [at.unix_seconds()]).map_err(failed)?;
-        Ok(self.connection.last_insert_rowid())
+    /// Gives the number of the next run.
+    pub(super) fn next_run(&self) -> Result<i64> {
+        read::last_run(&self.connection).map(|last| last + 1)
+    }
+
+    /// Says how the account stands, for people.
+    pub(super) fn standing(&self, now: Time) -> Result<Value> {
+        standing::standing(self, now)
     }
 
     /// Reads what a round has to know before it looks at folders.

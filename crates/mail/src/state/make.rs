@@ -21,6 +21,7 @@ pub(super) fn make(connection: &Connection, change: &Change) -> Result<()> {
         Change::Holds(..)
         | Change::Approve(_)
         | Change::Conflict(..)
+        | Change::BeginRun(..)
         | Change::EndRun(..)
         | Change::Purged(_)
         | Change::Done(..)
@@ -37,7 +38,9 @@ pub(super) fn make(connection: &Connection, change: &Change) -> Result<()> {
         | Change::DropFolder(_)
         | Change::Dissolve(_)
         | Change::Checkpoint(..)
-        | Change::Proved(..) => make_folder(connection, change),
+        | Change::Known(_)
+        | Change::Proved(..)
+        | Change::ProvedBut(..) => make_folder(connection, change),
         Change::AddPair { .. }
         | Change::Rekey(..)
         | Change::Flags(..)
@@ -71,7 +74,7 @@ fn make_folder(connection: &Connection, change: &Change) -> Result<()> {
             let pairs = "DELETE FROM pair WHERE folder = (SELECT id FROM folder WHERE name = ?1)";
             run(connection, pairs, [name.as_str()])?;
             let forget = "UPDATE folder SET left_epoch = NULL, left_token = NULL,
-                 right_epoch = NULL, right_token = NULL WHERE name = ?1";
+                 right_epoch = NULL, right_token = NULL, known = 0 WHERE name = ?1";
             run(connection, forget, [name.as_str()])
         }
         Change::Checkpoint(name, side, checkpoint) => {
@@ -84,9 +87,17 @@ fn make_folder(connection: &Connection, change: &Change) -> Result<()> {
             let token = checkpoint.token.as_deref();
             run(connection, sql, params![name.as_str(), checkpoint.epoch.as_str(), token])
         }
+        Change::Known(name) => {
+            run(connection, "UPDATE folder SET known = 1 WHERE name = ?1", [name.as_str()])
+        }
         Change::Proved(name, at) => {
             let sql = "UPDATE folder SET proved = ?2 WHERE name = ?1";
             run(connection, sql, params![name.as_str(), at.unix_seconds()])
+        }
+        Change::ProvedBut(names, at) => {
+            let sql = "UPDATE folder SET proved = ?2
+                 WHERE name NOT IN (SELECT value FROM json_each(?1))";
+            run(connection, sql, params![text(names)?, at.unix_seconds()])
         }
         _ => misplaced(),
     }
@@ -222,11 +233,15 @@ fn make_record(connection: &Connection, change: &Change) -> Result<()> {
             let sql = "INSERT INTO conflict (at, body) VALUES (?1, ?2)";
             run(connection, sql, params![at.unix_seconds(), text(conflict)?])
         }
+        Change::BeginRun(id, at) => {
+            let sql = "INSERT INTO run (id, started) VALUES (?1, ?2)";
+            run(connection, sql, params![id, at.unix_seconds()])
+        }
         Change::EndRun(id, at, summary) => {
             let sql = "UPDATE run SET finished = ?2, summary = ?3 WHERE id = ?1";
             run(connection, sql, params![id, at.unix_seconds(), text(summary)?])
         }
-        Change::Purged(id) => run(connection, "UPDATE run SET purged = 1 WHERE id = ?1", [id]),
+        Change::Purged(id) => run(connection, "DELETE FROM run WHERE id = ?1", [id]),
         Change::Done(id, undo) => {
             let sql = "INSERT INTO done (run, body) VALUES (?1, ?2)";
             run(connection, sql, params![id, text(undo)?])
@@ -234,7 +249,7 @@ fn make_record(connection: &Connection, change: &Change) -> Result<()> {
         Change::Undone(id) => run(connection, "UPDATE done SET undone = 1 WHERE id = ?1", [id]),
         Change::Event { id, at, kind, body } => {
             let sql = "INSERT OR IGNORE INTO event (id, at, kind, body) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![id, at.unix_seconds(), kind, text(body)?])
+            run(connection, sql, params![id, at.unix_seconds(), kind.as_str(), text(body)?])
         }
         _ => misplaced(),
     }

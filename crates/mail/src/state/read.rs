@@ -28,6 +28,8 @@ pub struct FolderRow {
     pub checkpoints: Sides<Option<Checkpoint>>,
     /// When both sides were last known to be the same, in seconds since 1970.
     pub proved: Option<i64>,
+    /// Whether what comes to it now is news, since all that it had at first was looked at.
+    pub known: bool,
     /// Messages in it.
     pub messages: usize,
 }
@@ -98,7 +100,7 @@ pub struct Event {
 pub(super) fn overview(connection: &Connection, now: Time) -> Result<Overview> {
     let store = |side: Side| meta(connection, &format!("{side}_store"));
     let sql = "SELECT name, left_id, right_id, left_epoch, left_token, right_epoch, right_token,
-         proved, (SELECT count(*) FROM pair WHERE pair.folder = folder.id) FROM folder
+         proved, known, (SELECT count(*) FROM pair WHERE pair.folder = folder.id) FROM folder
          ORDER BY name";
     let folders = rows(connection, sql, [], |row| {
         let id = |column| row.get::<_, Option<String>>(column).map(|id| id.map(SmolStr::from));
@@ -107,7 +109,8 @@ pub(super) fn overview(connection: &Connection, now: Time) -> Result<Overview> {
             ids: Sides { left: id(1)?, right: id(2)? },
             checkpoints: Sides { left: checkpoint(row, 3)?, right: checkpoint(row, 5)? },
             proved: row.get(7)?,
-            messages: usize::try_from(row.get::<_, i64>(8)?).unwrap_or_default(),
+            known: row.get(8)?,
+            messages: usize::try_from(row.get::<_, i64>(9)?).unwrap_or_default(),
         })
     })?;
     let mut intents = Intents::new();
@@ -184,6 +187,13 @@ pub(super) fn runs(connection: &Connection, limit: u32) -> Result<Vec<RunRow>> {
     let sql = "SELECT id, started, finished, coalesce(summary, 'null') FROM run
          ORDER BY id DESC LIMIT ?1";
     rows(connection, sql, [limit], run_row)
+}
+
+/// Gives the number of the last run.
+pub(super) fn last_run(connection: &Connection) -> Result<i64> {
+    connection
+        .query_row("SELECT coalesce(max(id), 0) FROM run", [], |row| row.get(0))
+        .map_err(failed)
 }
 
 /// Reads the runs that began before a time and whose removals are still kept.

@@ -8,7 +8,10 @@ use rusqlite::{Connection, OptionalExtension, types::Type};
 use crate::Key;
 
 /// The tables that this program makes and understands.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// What makes version 2 of version 1.
+const SECOND: &str = "BEGIN IMMEDIATE; ALTER TABLE folder ADD known INTEGER NOT NULL DEFAULT 0;
+     UPDATE folder SET known = 1; PRAGMA user_version = 2; COMMIT;";
 
 /// Tells that the database failed.
 pub(super) fn failed(error: rusqlite::Error) -> Error {
@@ -25,6 +28,12 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection> {
         None => Connection::open_in_memory(),
     }
     .map_err(failed)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Sets a connection up, and makes the tables where there are none.
+pub(super) fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
     connection
         .execute_batch(
@@ -37,9 +46,10 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection> {
     match version {
         0 => {
             let tables = include_str!("schema.sql");
-            let script = format!("BEGIN IMMEDIATE; {tables} PRAGMA user_version = 1; COMMIT;");
+            let script = format!("BEGIN IMMEDIATE; {tables} PRAGMA user_version = 2; COMMIT;");
             connection.execute_batch(&script).map_err(failed)?;
         }
+        1 => connection.execute_batch(SECOND).map_err(failed)?,
         VERSION => {}
         newer => {
             return Err(Error::bad_input(format!(
@@ -48,7 +58,7 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection> {
             )));
         }
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// Reads a value of the table of single values.

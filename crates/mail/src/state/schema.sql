@@ -14,7 +14,9 @@ CREATE TABLE folder (
   right_epoch TEXT,
   right_token TEXT,
   -- Seconds since 1970 at which both sides were last known to be the same.
-  proved INTEGER
+  proved INTEGER,
+  -- Whether all that was in it at first was looked at, so that what comes since is news.
+  known INTEGER NOT NULL DEFAULT 0
 );
 
 -- Messages that are on both sides. A key is a number (a UID) or a text (a name).

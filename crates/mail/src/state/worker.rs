@@ -3,6 +3,7 @@
 use std::{sync::Arc, thread};
 
 use model::{Error, Result, Time};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Change, Database, Overview, Undo};
@@ -16,12 +17,48 @@ enum Ask {
     BeginRun(Time, Reply<i64>),
     Unpurged(Time, Reply<Vec<i64>>),
     Undoable(Reply<Vec<(i64, Undo)>>),
+    Rest(Time, Reply<()>),
 }
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
-/// What is called before each commit; a test can let it fail.
-type Gate = Box<dyn FnMut() -> Result<()> + Send>;
+/// Where what the state worker commits is kept besides its database.
+///
+/// Its methods are called on the thread of the worker, and may block it.
+pub trait Keeper: Send {
+    /// Tells whether events go to the keeper alone, and not into the database.
+    fn takes_events(&self) -> bool;
+
+    /// Keeps changes that are about to be committed.
+    ///
+    /// # Errors
+    /// If they cannot be kept; then they are not committed.
+    fn keep(&mut self, changes: &[&Change]) -> Result<()>;
+
+    /// Hears at the end of a round how the account stands, and may keep an image of the database in
+    /// the place of all changes so far.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    fn rest(&mut self, standing: Value, image: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<()>;
+}
+
+/// Keeps nothing, since the database is a file.
+struct Alone;
+
+impl Keeper for Alone {
+    fn takes_events(&self) -> bool {
+        false
+    }
+
+    fn keep(&mut self, _: &[&Change]) -> Result<()> {
+        Ok(())
+    }
+
+    fn rest(&mut self, _: Value, _: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// A way to the state worker. When the last one is gone, the worker ends.
 #[derive(Clone)]
@@ -35,18 +72,18 @@ impl State {
     /// # Errors
     /// If no thread can be started.
     pub fn start(database: Database) -> Result<Self> {
-        Self::start_gated(database, Box::new(|| Ok(())))
+        Self::start_kept(database, Box::new(Alone))
     }
 
-    /// Starts the worker; each commit first passes the gate.
+    /// Starts the worker; each commit is first kept elsewhere, too.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn start_gated(database: Database, gate: Gate) -> Result<Self> {
+    pub fn start_kept(database: Database, keeper: Box<dyn Keeper>) -> Result<Self> {
         let (asks, inbox) = mpsc::channel(STATE_QUEUE_MAX);
         thread::Builder::new()
             .name("mail-state".to_owned())
-            .spawn(move || Worker { database, inbox, gate }.run())
+            .spawn(move || Worker { database, inbox, keeper }.run())
             .map_err(|error| Error::Unavailable(format!("no thread for the state: {error}")))?;
         Ok(Self { asks })
     }
@@ -102,6 +139,14 @@ impl State {
         self.ask(Ask::Undoable).await
     }
 
+    /// Tells the keeper that a round is over.
+    ///
+    /// # Errors
+    /// If it cannot keep what it hears.
+    pub async fn rest(&self, now: Time) -> Result<()> {
+        self.ask(|reply| Ask::Rest(now, reply)).await
+    }
+
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Ask) -> Result<T> {
         let ended = || Error::Unavailable("the state worker has ended".to_owned());
         let (reply, answer) = oneshot::channel();
@@ -113,7 +158,7 @@ impl State {
 struct Worker {
     database: Database,
     inbox: mpsc::Receiver<Ask>,
-    gate: Gate,
+    keeper: Box<dyn Keeper>,
 }
 
 impl Worker {
@@ -149,8 +194,26 @@ impl Worker {
     }
 
     fn record<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<()> {
-        (self.gate)()?;
-        self.database.record(changes)
+        let all: Vec<&Change> = changes.into_iter().collect();
+        let Self { database, keeper, .. } = self;
+        if !keeper.takes_events() {
+            return database.record_and(&all, |changes| keeper.keep(changes));
+        }
+        let is_event = |change: &&Change| matches!(change, Change::Event { .. });
+        let own: Vec<&Change> = all.iter().copied().filter(|change| !is_event(change)).collect();
+        database.record_and(&own, |_| keeper.keep(&all))
+    }
+
+    fn begin_run(&mut self, at: Time) -> Result<i64> {
+        let run = self.database.next_run()?;
+        self.record([&Change::BeginRun(run, at)])?;
+        Ok(run)
+    }
+
+    fn rest(&mut self, now: Time) -> Result<()> {
+        let standing = self.database.standing(now)?;
+        let Self { database, keeper, .. } = self;
+        keeper.rest(standing, &mut || database.image())
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -164,10 +227,14 @@ impl Worker {
                 tell(reply, outcome);
             }
             Ask::BeginRun(at, reply) => {
-                let outcome = (self.gate)().and_then(|()| self.database.begin_run(at));
+                let outcome = self.begin_run(at);
                 tell(reply, outcome);
             }
             Ask::Unpurged(before, reply) => tell(reply, self.database.unpurged(before)),
+            Ask::Rest(now, reply) => {
+                let outcome = self.rest(now);
+                tell(reply, outcome);
+            }
             Ask::Undoable(reply) => tell(reply, self.database.undoable()),
         }
     }

@@ -14,7 +14,7 @@ use mail::{
     driver::memory::{Fuse, MemoryOptions, MemoryStore},
     engine::{Account, Context, Mode, Settings, Summary, sync},
     plan::Guard,
-    state::{Database, State},
+    state::{Change, Database, Keeper, State},
 };
 use model::{Result, Time};
 
@@ -61,6 +61,23 @@ pub(crate) struct World {
     pub(crate) serial: u64,
 }
 
+/// Lets commits fail where the fuse says so.
+struct Gate(Arc<Fuse>);
+
+impl Keeper for Gate {
+    fn takes_events(&self) -> bool {
+        false
+    }
+
+    fn keep(&mut self, _: &[&Change]) -> Result<()> {
+        self.0.effect()
+    }
+
+    fn rest(&mut self, _: serde_json::Value, _: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl World {
     pub(crate) fn new(options: Sides<MemoryOptions>) -> Self {
         let fuse = Arc::new(Fuse::endless());
@@ -74,8 +91,7 @@ impl World {
         );
         let gate = Arc::clone(&fuse);
         let state =
-            State::start_gated(Database::in_memory().unwrap(), Box::new(move || gate.effect()))
-                .unwrap();
+            State::start_kept(Database::in_memory().unwrap(), Box::new(Gate(gate))).unwrap();
         let settings = Settings {
             guard: Guard { count: 1_000, percent: 100, emptied: 1_000 },
             grace: Duration::ZERO,

@@ -148,6 +148,12 @@ impl Error {
             Self::NoSuchRun(_) => {
                 row("no_such_run", "error", 404, "list the runs to see their ids")
             }
+            Self::NoSuchMailAccount(_) => row(
+                "no_such_mail_account",
+                "error",
+                404,
+                "check the name, or start a server that has the account's file",
+            ),
             Self::BadDefinition(_) => row(
                 "bad_definition",
                 "error",

@@ -179,6 +179,8 @@ enum StoredEvent<'b> {
     EventsReceived(#[n(0)] u64, #[n(1)] u64),
     #[n(19)]
     RunChanged(#[n(0)] u64),
+    #[n(20)]
+    MailChanged(#[b(0)] &'b str),
 }
 
 /// Unit names as a list of byte strings.
@@ -244,6 +246,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::RunChanged(id) => Self::RunChanged(*id),
             EventBody::InstancesChanged(ids) => Self::InstancesChanged(ids.clone()),
             EventBody::EventsReceived(first, last) => Self::EventsReceived(*first, *last),
+            EventBody::MailChanged(account) => Self::MailChanged(account),
         }
     }
 }
@@ -289,6 +292,7 @@ impl StoredEvent<'_> {
             Self::RunChanged(id) => EventBody::RunChanged(id),
             Self::InstancesChanged(ids) => EventBody::InstancesChanged(ids),
             Self::EventsReceived(first, last) => EventBody::EventsReceived(first, last),
+            Self::MailChanged(account) => EventBody::MailChanged(account.to_owned()),
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::checksum::checksum;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_tables.sql"),
     include_str!("../../migrations/postgres/0002_workflows.sql"),
+    include_str!("../../migrations/postgres/0003_mail.sql"),
 ];
 
 /// The oldest server with what we need.

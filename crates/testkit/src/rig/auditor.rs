@@ -264,6 +264,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::RunChanged(_)
         | EventBody::InstancesChanged(_)
         | EventBody::EventsReceived(..)
+        | EventBody::MailChanged(_)
         | EventBody::TokenChanged(_) => {}
     }
 }

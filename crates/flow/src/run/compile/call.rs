@@ -34,6 +34,9 @@ impl Compiler<'_> {
                 Some(self.at("with", |c| c.builtin(Builtin::OpenApi, with, true)))
             }
             Call::Work(call) => Some(self.at("with", |c| c.work(call))),
+            Call::Mail(call) => {
+                Some(self.at("with", |c| c.builtin(Builtin::Mail, json(call), true)))
+            }
             Call::Function(call) => self.function(call),
         }
     }

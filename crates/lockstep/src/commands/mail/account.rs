@@ -60,6 +60,9 @@ pub(crate) enum Verb {
 pub(crate) struct AddArgs {
     /// Its name
     name: String,
+    /// Namespace of its rounds, where a server makes them
+    #[arg(long = "in", value_name = "NAMESPACE", default_value = "")]
+    namespace: String,
     /// Address of one store
     #[arg(long, value_name = "URL")]
     left: String,
@@ -141,7 +144,8 @@ impl AddArgs {
             ..StoreFile::default()
         };
         let (sync, guard, hide) = (SyncFile::default(), Guard::default(), Hide::default());
-        let account = AccountFile { left, right, sync, guard, hide };
+        let namespace = self.namespace;
+        let account = AccountFile { namespace, left, right, sync, guard, hide };
         let path = settings::save(&self.name, &account)?;
         let shown = json!({"name": self.name, "file": path});
         out.data(&shown, || format!("{} is in {}", self.name, path.display()))?;

@@ -112,7 +112,8 @@ fn lock(name: &str) -> Result<fs::File> {
     }
 }
 
-fn account(name: &str, file: &AccountFile) -> Result<Account> {
+/// Puts together both sides of an account, and where what is removed is kept.
+pub(super) fn account(name: &str, file: &AccountFile) -> Result<Account> {
     let kept = MaildirSettings {
         root: settings::state(name, "removed")?,
         layout: Layout::Nested,

@@ -18,10 +18,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{config::folder, failure::Failure, span};
 
+/// The shortest lease that can be kept, and the longest for which waiting makes sense.
+const LEASE_MIN: Duration = Duration::from_secs(1);
+const LEASE_MAX: Duration = Duration::from_mins(15);
+
 /// An account as its file says it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountFile {
+    /// The namespace of its rounds, where a server makes them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) namespace: String,
     /// One store.
     pub(super) left: StoreFile,
     /// The other store.
@@ -87,8 +94,10 @@ pub(super) struct SyncFile {
     keep_removed: String,
     /// How long a server may still act on what a lost connection had sent.
     grace: String,
-    /// How often `--watch` looks by itself.
+    /// How often `--watch` and servers look by themselves.
     interval: String,
+    /// How long another node waits before it takes a round over from one that is gone.
+    lease: String,
 }
 
 impl Default for SyncFile {
@@ -99,6 +108,7 @@ impl Default for SyncFile {
             keep_removed: "30d".to_owned(),
             grace: "5s".to_owned(),
             interval: "5m".to_owned(),
+            lease: "15s".to_owned(),
         }
     }
 }
@@ -120,9 +130,14 @@ impl AccountFile {
         })
     }
 
-    /// Gives the time after which `--watch` looks by itself.
+    /// Gives the time after which an account is looked at although nothing tells of a change.
     pub(super) fn interval(&self) -> Result<Duration> {
         Ok(span::parse(&self.sync.interval)?.max(Duration::from_secs(1)))
+    }
+
+    /// Gives the time for which a node has a round to itself without saying that it is alive.
+    pub(super) fn lease(&self) -> Result<Duration> {
+        Ok(span::parse(&self.sync.lease)?.clamp(LEASE_MIN, LEASE_MAX))
     }
 
     /// Gives both stores.
@@ -133,6 +148,12 @@ impl AccountFile {
 
 /// Finds where the file of an account is, whether it exists or not.
 pub(super) fn file(name: &str) -> Result<PathBuf> {
+    check_name(name)?;
+    Ok(accounts()?.join(format!("{name}.toml")))
+}
+
+/// Refuses what cannot name an account.
+pub(super) fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(plain) {
         return Err(Failure::usage(
@@ -141,7 +162,7 @@ pub(super) fn file(name: &str) -> Result<PathBuf> {
         )
         .into());
     }
-    Ok(accounts()?.join(format!("{name}.toml")))
+    Ok(())
 }
 
 /// Finds where what belongs to an account is kept.
@@ -152,15 +173,20 @@ pub(super) fn state(name: &str, kind: &str) -> Result<PathBuf> {
     Ok(place.join(format!("{name}.{kind}")))
 }
 
-fn accounts() -> Result<PathBuf> {
+/// Finds the folder of the files of accounts.
+pub(super) fn accounts() -> Result<PathBuf> {
     let config = folder("XDG_CONFIG_HOME", ".config").context("there is no home folder")?;
     Ok(config.join("lockstep/mail"))
 }
 
 /// Lists the names of all accounts.
 pub(super) fn names() -> Result<Vec<String>> {
-    let place = accounts()?;
-    let entries = match fs::read_dir(&place) {
+    names_in(&accounts()?)
+}
+
+/// Lists the names of the accounts of a folder.
+pub(super) fn names_in(place: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(place) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.with_context(|| format!("cannot read {}", place.display()))?,
     };
@@ -207,7 +233,12 @@ pub(super) fn load(name: &str) -> Result<AccountFile> {
         }
         other => other.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    toml::from_str(&text).map_err(|error| {
+    parse(&path, &text)
+}
+
+/// Reads the text of an account's file.
+pub(super) fn parse(path: &Path, text: &str) -> Result<AccountFile> {
+    toml::from_str(text).map_err(|error| {
         let message = format!("{}: {error}", path.display());
         Failure::usage(message.trim_end(), "correct the file").into()
     })

@@ -7,14 +7,38 @@ use clap::Args;
 use model::{Error, Time};
 use serde_json::json;
 
-use super::{place, settings};
-use crate::output::{Output, printable, raw, table};
+use super::{place, server, settings};
+use crate::{
+    config::Config,
+    output::{Output, printable, raw, table},
+};
 
 /// Which accounts to show.
 #[derive(Args)]
 pub(crate) struct Which {
     /// The account; all of them if none is named
     account: Option<String>,
+}
+
+/// Which accounts to show, and where they are.
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Ask the server about the accounts that it keeps in step
+    #[arg(long)]
+    server: bool,
+}
+
+impl StatusArgs {
+    /// Shows how far accounts are.
+    pub(super) async fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
+        if self.server {
+            server::status(self.which.account.as_deref(), config, out).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        status(&self.which, out)
+    }
 }
 
 /// Which events to show.
@@ -35,6 +59,9 @@ pub(crate) struct EventsArgs {
 pub(crate) struct ApproveArgs {
     /// The token that stands for the held set
     token: String,
+    /// It is of an account that the server keeps in step
+    #[arg(long)]
+    server: bool,
 }
 
 fn time(seconds: i64) -> String {
@@ -42,7 +69,7 @@ fn time(seconds: i64) -> String {
 }
 
 /// Shows how far accounts are.
-pub(super) fn status(which: &Which, out: Output) -> Result<ExitCode> {
+fn status(which: &Which, out: Output) -> Result<ExitCode> {
     let (mut shown, mut text) = (Vec::new(), String::new());
     for name in settings::chosen(which.account.as_deref())? {
         let database = place::database(&name)?;
@@ -120,7 +147,11 @@ impl EventsArgs {
 
 impl ApproveArgs {
     /// Lets a held set through at the next sync.
-    pub(super) fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
+        if self.server {
+            server::approve(&self.token, config, out).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         for name in settings::chosen(None)? {
             if place::database(&name)?.approve(&self.token)? {
                 let shown = json!({"account": name, "approved": self.token});

@@ -1,0 +1,292 @@
+//! The demo's mail: two Maildirs that the server keeps in step, a workflow that new mail starts and
+//! that files it, and a large deletion that waits for approval.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+use client::{Lockstep, Remote, RemoteOptions};
+use model::{
+    Answer, Backend, DefinitionCommand, InstanceAnswer, InstanceFilter, InstanceQuery,
+    InstanceStatus, MailAccount, MailAnswer, MailCommand, MailQuery, Namespace, Publish, Query,
+    Terms,
+};
+use serde_json::json;
+use tokio::{sync::watch, time::sleep};
+
+use super::{LOOK_AGAIN, STALLED, scene::Scene, stalled};
+use crate::{commands::mail::work, output::Output};
+
+const NAMESPACE: &str = "demo-mail";
+const ACCOUNT: &str = "demo";
+const WORKFLOW: &str = include_str!("../../../../examples/demo/file-invoices.yaml");
+
+/// Mail that is there when the account is made.
+const FIRST: [(&str, &str); 8] = [
+    ("welcome", include_str!("../../../../examples/mail/welcome.eml")),
+    ("minutes", include_str!("../../../../examples/mail/minutes.eml")),
+    ("invoice-41", include_str!("../../../../examples/mail/invoice-41.eml")),
+    ("lunch", include_str!("../../../../examples/mail/lunch.eml")),
+    ("weather", include_str!("../../../../examples/mail/weather.eml")),
+    ("umlaut", include_str!("../../../../examples/mail/umlaut.eml")),
+    ("list", include_str!("../../../../examples/mail/list.eml")),
+    ("lost", include_str!("../../../../examples/mail/lost.eml")),
+];
+/// Mail that comes later, on either side.
+const LATER: [(Side, &str, &str); 3] = [
+    ("left", "thanks", include_str!("../../../../examples/mail/thanks.eml")),
+    ("left", "invoice-42", include_str!("../../../../examples/mail/invoice-42.eml")),
+    ("right", "invoice-43", include_str!("../../../../examples/mail/invoice-43.eml")),
+];
+/// Those of them that the workflow files.
+const INVOICES: usize = 2;
+/// More removals than these are held, and so many are made.
+const GUARD: usize = 3;
+
+/// The name of a side, which is that of its directory, too.
+type Side = &'static str;
+const SIDES: [Side; 2] = ["left", "right"];
+
+/// Messages by folder, flags and content, as often as they are there.
+type Everything = BTreeMap<(String, String, String), usize>;
+
+/// Two Maildirs.
+struct Place(PathBuf);
+
+/// Plays the scene, and compares both sides by content.
+pub(super) async fn play(url: &str, out: Output) -> Result<Scene> {
+    let folder = tempfile::Builder::new().prefix("lockstep-demo-mail-").tempdir()?;
+    let remote: Arc<dyn Backend> = Arc::new(Remote::new(url, RemoteOptions::standard())?);
+    let place = Place::new(folder.path())?;
+    for (at, (name, text)) in FIRST.into_iter().enumerate() {
+        place.deliver(if at % 2 == 0 { "left" } else { "right" }, name, text)?;
+    }
+    let lockstep = Lockstep::new(Arc::clone(&remote), Namespace::new(NAMESPACE)?);
+    // As `lockstep mail worker` does, from a machine that runs no server.
+    let (ended, ending) = watch::channel(false);
+    let rounds = tokio::spawn(work::run(remote, place.accounts()?, ending));
+    let scene = shown(&lockstep, &place, out).await;
+    ended.send_replace(true);
+    rounds.await.context("the rounds have failed")?;
+    scene
+}
+
+async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene> {
+    let begun = Instant::now();
+    let publish = Publish { source: WORKFLOW.to_owned(), base: None, terms: Terms::default() };
+    lockstep.command(DefinitionCommand::Publish(publish)).await?;
+    let mut expected = Everything::new();
+    FIRST.iter().for_each(|(_, text)| expect(&mut expected, "INBOX", "", text));
+    place.wait_for(&expected, "the first sync").await?;
+    out.note(format!("mail: {} messages are on both sides", expected.len()));
+
+    // Both sides change: three messages come, one is read on the left, one goes on the right.
+    for (side, name, text) in LATER {
+        place.deliver(side, name, text)?;
+        let folder = if name.starts_with("invoice") { "Archive/Invoices" } else { "INBOX" };
+        expect(&mut expected, folder, "", text);
+    }
+    let [(_, read), (_, gone), ..] = FIRST;
+    place.change("left", read, |file| fs::rename(file, flagged(file)))?;
+    expected.remove(&key("INBOX", "", read));
+    expect(&mut expected, "INBOX", "S", read);
+    place.change("right", gone, |file| fs::remove_file(file))?;
+    expected.remove(&key("INBOX", "", gone));
+    place.wait_for(&expected, "what both sides changed, and what the workflow filed").await?;
+    let filed = instances(lockstep).await?;
+    out.note(format!("mail: {filed} new invoices each started a workflow, which filed them"));
+
+    // Too much goes at once on the left, and stays on the right until someone says yes.
+    for (_, text) in FIRST.into_iter().skip(3).take(GUARD + 1) {
+        place.change("left", text, |file| fs::remove_file(file))?;
+    }
+    let token = held(lockstep).await?;
+    let kept = place.everything("right")? == expected;
+    out.note(format!("mail: {} removals are held until they are approved", GUARD + 1));
+    let approve = MailCommand::Approve { account: ACCOUNT.to_owned(), token };
+    lockstep.command(approve).await?;
+    for (_, text) in FIRST.into_iter().skip(3).take(GUARD + 1) {
+        expected.remove(&key("INBOX", "", text));
+    }
+    place.wait_for(&expected, "the removals that were approved").await?;
+
+    let mut differences = Vec::new();
+    if filed != INVOICES {
+        differences.push(format!("{INVOICES} invoices started {filed} workflows"));
+    }
+    if !kept {
+        differences.push("held removals were not held".to_owned());
+    }
+    let (messages, seconds) = (expected.len(), begun.elapsed().as_secs_f64());
+    Ok(Scene {
+        name: "mail",
+        differences,
+        json: json!({
+            "messages": messages, "workflows": filed, "held": GUARD + 1, "seconds": seconds,
+        }),
+        text: format!(
+            "Mail: {messages} messages are the same on both sides; {filed} invoices were filed by \
+             workflows, and {} removals waited for approval, in {seconds:.1} s.",
+            GUARD + 1
+        ),
+    })
+}
+
+impl Place {
+    fn new(root: &Path) -> Result<Self> {
+        for side in SIDES {
+            for name in ["cur", "new", "tmp"] {
+                fs::create_dir_all(root.join(side).join("INBOX").join(name))?;
+            }
+        }
+        Ok(Self(root.to_owned()))
+    }
+
+    /// Writes the file of the account, and gives its folder.
+    fn accounts(&self) -> Result<PathBuf> {
+        let folder = self.0.join("accounts");
+        fs::create_dir_all(&folder)?;
+        let [left, right] = SIDES.map(|side| format!("maildir:{}", self.0.join(side).display()));
+        let account = format!(
+            "namespace = {NAMESPACE:?}\nleft.url = {left:?}\nright.url = {right:?}\n\
+             sync.interval = \"1s\"\n[guard]\ncount = {GUARD}\npercent = 10\nemptied = 100\n"
+        );
+        fs::write(folder.join(format!("{ACCOUNT}.toml")), account)?;
+        Ok(folder)
+    }
+
+    fn deliver(&self, side: Side, name: &str, text: &str) -> Result<()> {
+        let inbox = self.0.join(side).join("INBOX");
+        let draft = inbox.join("tmp").join(name);
+        fs::write(&draft, text)?;
+        fs::rename(draft, inbox.join("cur").join(format!("{name}.demo:2,")))?;
+        Ok(())
+    }
+
+    /// Does something with the file of a message.
+    fn change(&self, side: Side, text: &str, act: impl Fn(&Path) -> io::Result<()>) -> Result<()> {
+        for (_, file) in files(&self.0.join(side))? {
+            if fs::read_to_string(&file).is_ok_and(|found| plain(&found) == plain(text)) {
+                return act(&file).with_context(|| file.display().to_string());
+            }
+        }
+        bail!("a message that was on both sides is no longer on the {side} one")
+    }
+
+    fn everything(&self, side: Side) -> Result<Everything> {
+        let mut all = Everything::new();
+        for (folder, file) in files(&self.0.join(side))? {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let flags = name.split_once(":2,").map_or("", |(_, flags)| flags);
+            // A file that is renamed meanwhile is found at the next look.
+            if let Ok(text) = fs::read_to_string(&file) {
+                expect(&mut all, &folder, flags, &text);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Waits until both sides have exactly this.
+    async fn wait_for(&self, expected: &Everything, what: &str) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let [left, right] = SIDES.map(|side| self.everything(side));
+            if left? == *expected && right? == *expected {
+                return Ok(());
+            }
+            if begun.elapsed() > STALLED {
+                return Err(stalled(&format!("mail does not come to be the same: {what}")));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// Gives the files of all messages with their folders.
+fn files(root: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(place) = open.pop() {
+        for entry in fs::read_dir(&place)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = place.file_name().and_then(|name| name.to_str());
+            let folder = place.parent().and_then(|folder| folder.strip_prefix(root).ok());
+            if let (Some("cur" | "new"), Some(folder)) = (name, folder) {
+                found.push((folder.display().to_string(), path));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn flagged(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("S");
+    name.into()
+}
+
+fn plain(text: &str) -> String {
+    text.replace('\r', "")
+}
+
+fn key(folder: &str, flags: &str, text: &str) -> (String, String, String) {
+    (folder.to_owned(), flags.to_owned(), plain(text))
+}
+
+fn expect(all: &mut Everything, folder: &str, flags: &str, text: &str) {
+    *all.entry(key(folder, flags, text)).or_default() += 1;
+}
+
+/// Waits until all workflows have ended, and gives how many there are.
+async fn instances(lockstep: &Lockstep) -> Result<usize> {
+    let begun = Instant::now();
+    loop {
+        let query = InstanceQuery::List(InstanceFilter::default());
+        let query = Query::Instances(lockstep.namespace().clone(), query);
+        let Answer::Instances(InstanceAnswer::Instances(all)) = lockstep.ask(query).await? else {
+            bail!("instances were asked for, and something else was told")
+        };
+        if let Some(one) = all.iter().find(|one| one.status == InstanceStatus::Faulted) {
+            bail!("the workflow for a mail has failed: {}", one.error);
+        }
+        if all.len() >= INVOICES && all.iter().all(|one| one.status.is_over()) {
+            return Ok(all.len());
+        }
+        if begun.elapsed() > STALLED {
+            return Err(stalled("no workflow files the mail"));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Waits until removals are held, and gives the token of the set.
+async fn held(lockstep: &Lockstep) -> Result<String> {
+    let begun = Instant::now();
+    loop {
+        let account = account(lockstep).await?;
+        let hold = account.standing.pointer("/holds/0/token");
+        if let Some(token) = hold.and_then(|token| token.as_str()) {
+            return Ok(token.to_owned());
+        }
+        if begun.elapsed() > STALLED {
+            return Err(stalled("a large deletion is not held"));
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn account(lockstep: &Lockstep) -> Result<MailAccount> {
+    let query = MailQuery::Account(ACCOUNT.to_owned());
+    match lockstep.ask(Query::Mail(lockstep.namespace().clone(), query)).await? {
+        Answer::Mail(MailAnswer::Account(account)) => Ok(*account),
+        other => bail!("a mail account was asked for, and {other:?} was told"),
+    }
+}
