@@ -173,8 +173,8 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, definition, instance, event, mail, token, server or \
-                 *"
+                 spec, unit, attempt, worker, lock, definition, instance, event, mail, token, \
+                 server or *"
             ))
         };
         if text == "*" {

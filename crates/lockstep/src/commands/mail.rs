@@ -56,7 +56,8 @@ pub(crate) enum Verb {
     Apply(plan::ApplyArgs),
     /// Show how far accounts are
     #[command(
-        after_long_help = "Examples:\n  lockstep mail status\n  lockstep mail status home\n  lockstep mail status --server"
+        after_long_help = "Examples:\n  lockstep mail status\n  lockstep mail status home\n  \
+            lockstep mail status --server"
     )]
     Status(show::StatusArgs),
     /// Show where the sides contradicted each other

@@ -54,8 +54,8 @@ async fn two_full_sides_are_paired_by_content() {
     assert!(world.sync().await.is_quiet());
 }
 
-/// A message that was just moved was taken for removed, as its new folder had been looked at before,
-/// and the connection was lost between the mark and the removal.
+/// A message that was just moved was taken for removed, as its new folder had been looked at
+/// before, and the connection was lost between the mark and the removal.
 #[tokio::test]
 async fn the_mark_of_a_removal_that_was_cut_off_does_not_come_along_with_a_move() {
     let mut world = World::plain();
