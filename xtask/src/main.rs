@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "this program talks to whoever runs it")]
 
+mod axe;
 mod bench;
 #[path = "../../crates/lockstep/src/bench/nodes/cluster.rs"]
 mod cluster;

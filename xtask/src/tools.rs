@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cluster, python, step::cargo};
+use crate::{axe, cluster, python, step::cargo};
 
 /// Programs that come from the system's packages, by the package of the same name.
-const SYSTEM: [&str; 2] = ["python3", "curl"];
+const SYSTEM: [&str; 4] = ["python3", "curl", "chromium", "npm"];
 
 /// The version of cargo-nextest that is installed where there is none: newer ones may need a newer
 /// compiler.
@@ -41,6 +41,7 @@ pub(crate) fn ensure() -> Result<Runner> {
         install(&missing)?;
     }
     python::ensure()?;
+    axe::ensure()?;
     runner(cargo)
 }
 

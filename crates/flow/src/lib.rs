@@ -11,6 +11,7 @@ mod access;
 mod call;
 mod catch;
 mod check;
+mod compare;
 mod concurrency;
 mod cron;
 mod data;
@@ -20,6 +21,7 @@ mod duration;
 mod event;
 pub mod expr;
 mod expression;
+pub mod graph;
 pub mod instance;
 pub mod limits;
 pub mod mail;
@@ -49,6 +51,7 @@ pub use catch::{
     Arguments, AttemptLimit, Backoff, Catch, Emit, EmittedEvent, Fault, FaultFilter, FaultMatch,
     Jitter, Raise, Retry, RetryLimit,
 };
+pub use compare::compare;
 pub use concurrency::{Beyond, Concurrency, Turns};
 pub use cron::Cron;
 pub use data::{Contract, ContractFormat, Export, Input, Output, Timeout};

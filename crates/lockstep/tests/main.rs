@@ -1,6 +1,8 @@
 //! The real program, run as people run it.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod coordinate;

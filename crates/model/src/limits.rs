@@ -96,6 +96,13 @@ pub const WRONG_TOKENS_AT_ONCE_MAX: u32 = 50;
 /// Callers whose requests are counted at a time; of more, those who asked least are forgotten.
 pub const CALLERS_COUNTED_MAX: usize = 4_096;
 
+/// Pages of the dashboard that one server keeps up to date at a time.
+pub const LIVE_PAGES_MAX: usize = 256;
+/// Browsers that are signed in to one server at a time; the one that is so for longest goes first.
+pub const SESSIONS_MAX: usize = 1_024;
+/// How long a browser stays signed in.
+pub const SESSION_KEPT: Duration = Duration::from_secs(12 * 3600);
+
 /// Lists every limit as (name, value, unit) for people and for `GET /v1/limits`.
 pub fn all() -> Vec<(&'static str, u64, &'static str)> {
     let bytes = "bytes";
@@ -139,5 +146,8 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("wrong_tokens_per_second_max", WRONG_TOKENS_PER_SECOND_MAX.into(), "requests"),
         ("wrong_tokens_at_once_max", WRONG_TOKENS_AT_ONCE_MAX.into(), "requests"),
         ("callers_counted_max", CALLERS_COUNTED_MAX as u64, "callers"),
+        ("live_pages_max", LIVE_PAGES_MAX as u64, "pages"),
+        ("sessions_max", SESSIONS_MAX as u64, "sessions"),
+        ("session_kept", SESSION_KEPT.as_secs(), "seconds"),
     ]
 }

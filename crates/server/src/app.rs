@@ -7,8 +7,8 @@ use std::sync::{
 
 use axum::Router;
 use http::{HeaderValue, StatusCode, header};
-use model::Backend;
-use tokio::sync::watch;
+use model::{Backend, Result, limits};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::Auth,
@@ -18,6 +18,7 @@ use crate::{
     problem,
     rate::{Rate, Rates},
     routes::{NOT_FOR_USE, ROUTES},
+    ui::Sessions,
 };
 
 /// The state of one server.
@@ -25,6 +26,9 @@ pub(crate) struct App {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) auth: Auth,
     pub(crate) metrics: Metrics,
+    pub(crate) sessions: Sessions,
+    /// Pages that may be kept up to date at a time.
+    pub(crate) live: Arc<Semaphore>,
     /// Whether this server wants more requests; false as soon as it is told to stop.
     ready: AtomicBool,
     draining: watch::Sender<bool>,
@@ -32,16 +36,22 @@ pub(crate) struct App {
 
 impl App {
     /// Makes the state; with an open port, callers on loopback need no token.
-    pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>, rate: Rate) -> Arc<Self> {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        open_port: Option<u16>,
+        rate: Rate,
+    ) -> Result<Arc<Self>> {
         // First, for whatever counts reports to the recorder that this installs.
         let metrics = Metrics::new();
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             auth: Auth::new(Arc::clone(&backend), open_port, Rates::new(rate)),
             backend,
             metrics,
+            sessions: Sessions::new()?,
+            live: Arc::new(Semaphore::new(limits::LIVE_PAGES_MAX)),
             ready: AtomicBool::new(true),
             draining: watch::Sender::new(false),
-        })
+        }))
     }
 
     pub(crate) fn is_ready(&self) -> bool {

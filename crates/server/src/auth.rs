@@ -7,13 +7,17 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Uri, header, request};
 use model::{Answer, Backend, Error, Principal, Query, Result, Time, TokenInfo};
 use sha2::{Digest, Sha256};
 
-use crate::rate::{Rate, Rates};
+use crate::{
+    rate::{Rate, Rates},
+    ui::{Sessions, Visit},
+};
 
-type Hash = [u8; 32];
+/// The SHA-256 of a secret.
+pub(crate) type Hash = [u8; 32];
 
 /// How long a token that was found valid is not looked up again.
 const KEPT: Duration = Duration::from_secs(1);
@@ -84,6 +88,42 @@ impl Auth {
         }
     }
 
+    /// Finds out who visits a page: whoever could call, or the holder of the token with which the
+    /// browser was signed in.
+    ///
+    /// # Errors
+    /// The same as those of [`Self::caller`].
+    pub(crate) async fn visitor(
+        &self,
+        head: &request::Parts,
+        sessions: &Sessions,
+        peer: IpAddr,
+    ) -> Result<(Arc<Principal>, Visit)> {
+        let Some(session) = sessions.of(&head.headers) else {
+            let principal = self.caller(&head.headers, &head.uri, peer).await?;
+            let has_token = head.headers.contains_key(header::AUTHORIZATION);
+            return Ok((principal, if has_token { Visit::Token } else { Visit::Open }));
+        };
+        let holder = self.holder_of(session.token, peer).await?;
+        self.rates.holder(&holder.name)?;
+        Ok((holder, Visit::Session(session.id)))
+    }
+
+    /// Finds the holder of a token that somebody signs in with, and gives its hash.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::TooManyRequests`].
+    pub(crate) async fn sign_in(&self, token: &str, peer: IpAddr) -> Result<Hash> {
+        let hash: Hash = Sha256::digest(token.trim()).into();
+        self.holder_of(hash, peer).await?;
+        Ok(hash)
+    }
+
+    /// Tells whether somebody may come in without a token.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_port.is_some()
+    }
+
     /// Finds out who calls over a connection on which a token was shown, or none.
     ///
     /// # Errors
@@ -110,13 +150,13 @@ impl Auth {
 
     /// Finds the holder of a token, and counts the request.
     async fn token_holder(&self, token: &[u8], peer: IpAddr) -> Result<Arc<Principal>> {
-        let holder = self.find_holder(token, peer).await?;
+        let holder = self.holder_of(Sha256::digest(token).into(), peer).await?;
         self.rates.holder(&holder.name)?;
         Ok(holder)
     }
 
-    async fn find_holder(&self, token: &[u8], peer: IpAddr) -> Result<Arc<Principal>> {
-        let hash: Hash = Sha256::digest(token).into();
+    /// Finds the holder of the token with this hash.
+    async fn holder_of(&self, hash: Hash, peer: IpAddr) -> Result<Arc<Principal>> {
         match self.remembered(&hash) {
             Some(known) if known.looked_up.elapsed() < KEPT => return known.principal_at(now()),
             // Whoever shared an address with a guesser before is not kept out with it.
@@ -187,7 +227,8 @@ fn invalid() -> Error {
     Error::Unauthenticated("the token is not valid".to_owned())
 }
 
-fn now() -> Time {
+/// Gives the time by this machine's clock.
+pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

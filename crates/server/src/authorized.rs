@@ -22,6 +22,11 @@ impl Authorized {
         Self { backend, principal }
     }
 
+    /// Gives the caller.
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     fn check_write(&self, write: &Write) -> Result<()> {
         write.commands.iter().try_for_each(|command| {
             self.principal.check(&Access::of_command(&write.namespace, command))

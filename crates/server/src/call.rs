@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::{app::App, authorized::Authorized, body, query::Params, route::Route};
+use crate::{app::App, authorized::Authorized, body, query::Params, route::Route, ui::Visit};
 
 const AT_LEAST: HeaderName = HeaderName::from_static("lockstep-at-least");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,6 +33,7 @@ pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) backend: Authorized,
     pub(crate) route: &'static Route,
+    pub(crate) visit: Visit,
     pub(crate) head: request::Parts,
     pub(crate) body: Bytes,
 }

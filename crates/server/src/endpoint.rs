@@ -22,11 +22,12 @@ use crate::{
     body,
     call::{Call, namespace_of, spec_of},
     listen::Peer,
-    negotiate::{Accepted, MEDIA_TYPES, accepted},
+    negotiate::{Accepted, MEDIA_TYPES, accepted, prefers_page},
     outcome::{Outcome, Response},
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
     route::{Guard, Place, Route, Speaks},
     routes::ROUTES,
+    ui::{self, Visit},
 };
 
 /// All methods of one path.
@@ -69,15 +70,25 @@ impl Endpoint {
             let form = accepted(request.headers()).map_or(FORM_DEFAULT, form_of);
             return Refusal::method(method, self.allow()).into_response(form);
         };
+        // Where everything starts for programs, people are led to the pages.
+        if route.path == "/" && prefers_page(request.headers()) {
+            let page = Outcome::see_other(ui::HOME.to_owned());
+            return page.into_response(HeaderValue::from_static("text/html"), None);
+        }
         let start = Instant::now();
         let _in_flight = self.app.metrics.enter();
         let (media, form) = match formats(route, &request) {
             Ok(formats) => formats,
             Err(refusal) => return self.refuse(index, start, refusal, FORM_DEFAULT),
         };
+        let there = request.uri().clone();
         let response = match caught(run(Arc::clone(&self.app), route, request)).await {
             Some(Ok((outcome, held))) => {
                 outcome.into_response(HeaderValue::from_static(media), held.as_ref())
+            }
+            Some(Err(refusal)) if form == Form::Page && refusal.wants_caller() => {
+                let to_sign_in = ui::to_sign_in(&there);
+                to_sign_in.into_response(HeaderValue::from_static(media), None)
             }
             Some(Err(refusal)) => return self.refuse(index, start, refusal, form),
             None => {
@@ -116,7 +127,10 @@ impl tower::Service<Request> for Endpoint {
 /// Chooses the media type of success and the form of errors.
 fn formats(route: &Route, request: &Request) -> Result<(&'static str, Form), Refusal> {
     match route.speaks {
-        Speaks::Json => Ok(("application/json", Form::Problem)),
+        Speaks::Page if ui::wants_page(request.headers(), request.uri()) => {
+            Ok(("text/html; charset=utf-8", Form::Page))
+        }
+        Speaks::Json | Speaks::Page => Ok(("application/json", Form::Problem)),
         Speaks::Text(media) => Ok((media, Form::Problem)),
         Speaks::Ancestor if !request.headers().contains_key(header::ACCEPT) => {
             Ok((MEDIA_TYPES[0], FORM_DEFAULT))
@@ -144,15 +158,18 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let (head, body) = request.into_parts();
     // Only a request that did not come over the listener has no peer.
     let peer = head.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| *peer);
-    let principal = match route.guard {
-        Guard::Open => app.auth.anyone(peer)?,
-        Guard::Known | Guard::Needs(..) => app.auth.caller(&head.headers, &head.uri, peer).await?,
+    let (principal, visit) = match route.guard {
+        Guard::Open => (app.auth.anyone(peer)?, Visit::Open),
+        _ if route.is_page() => app.auth.visitor(&head, &app.sessions, peer).await?,
+        Guard::Known | Guard::Needs(..) => {
+            (app.auth.caller(&head.headers, &head.uri, peer).await?, Visit::Token)
+        }
     };
     check(route, &principal, head.uri.path())?;
     let body = read_body(route, &head, body).await?;
     let held = head.headers.get(header::IF_NONE_MATCH).cloned();
     let backend = Authorized::new(Arc::clone(&app.backend), principal);
-    let call = Call { app, backend, route, head, body };
+    let call = Call { app, backend, route, visit, head, body };
     let uri = call.head.uri.clone();
     let outcome =
         (route.handler)(call).await.map_err(|error| as_below_spec(route, uri.path(), error))?;

@@ -59,7 +59,7 @@ pub struct Bound {
 ///
 /// # Errors
 /// [`Error::Denied`] for an open server on an address that others can reach,
-/// [`Error::Unavailable`] if the address cannot be taken.
+/// [`Error::Unavailable`] if the address cannot be taken, or without random numbers.
 pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
     let Options { listen, open, rate, grace } = options;
     if open && !listen.ip().is_loopback() {
@@ -72,7 +72,7 @@ pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
     let listener = TcpListener::bind(listen).map_err(taken)?;
     listener.set_nonblocking(true).map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
-    let app = App::new(backend, open.then_some(address.port()), rate);
+    let app = App::new(backend, open.then_some(address.port()), rate)?;
     Ok(Bound { listener, address, grace, app, rpc: None })
 }
 

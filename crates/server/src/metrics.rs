@@ -26,8 +26,10 @@ const SUMMARY_BUCKETS: [f64; 12] =
     [0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
 /// The statuses that have a series of their own; others count as the last.
-const STATUSES: [u16; 19] =
-    [200, 201, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 429, 503, 507, 500];
+const STATUSES: [u16; 20] = [
+    200, 201, 204, 303, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415, 429, 503, 507,
+    500,
+];
 
 /// The meters of one server.
 pub(crate) struct Metrics {

@@ -64,6 +64,23 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Accepted> {
     Ok(Accepted { media, problem })
 }
 
+/// Tells whether a client would rather have a page than JSON, as browsers say by naming
+/// `text/html`.
+pub(crate) fn prefers_page(headers: &HeaderMap) -> bool {
+    let (mut page, mut json) = (0, 0);
+    for header in headers.get_all(ACCEPT) {
+        let ranges = header.to_str().unwrap_or_default().split(',');
+        for range in ranges.filter_map(|part| Range::parse(part.trim()).ok()) {
+            if range.media.eq_ignore_ascii_case("text/html") {
+                page = range.quality.max(page);
+            } else if MEDIA_TYPES.iter().any(|own| range.media.eq_ignore_ascii_case(own)) {
+                json = range.quality.max(json);
+            }
+        }
+    }
+    page > 0 && page >= json
+}
+
 const EXACT: u8 = 2;
 
 /// One entry of an `Accept` header.
@@ -172,6 +189,25 @@ mod tests {
         for (header, expected) in table {
             assert_eq!(choose(header), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn browsers_get_pages() {
+        let table = [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("text/html", true),
+            ("*/*", false),
+            ("application/json, text/html;q=0.9", false),
+            ("text/html;q=0", false),
+            ("text/*", false),
+            ("nonsense", false),
+        ];
+        for (header, expected) in table {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(header));
+            assert_eq!(prefers_page(&headers), expected, "{header}");
+        }
+        assert!(!prefers_page(&HeaderMap::new()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn openapi() -> Value {
     let mut native = settings.clone().into_generator();
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| !route.is_page()) {
         let operation = if route.path.starts_with("/v1/") {
             let mut operation = operation(route, &mut native);
             name_native(&mut operation);
@@ -144,7 +144,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     }
     let errors = match route.speaks {
         Speaks::Ancestor => "#/components/responses/Error",
-        Speaks::Json | Speaks::Text(_) => "#/components/responses/Problem",
+        Speaks::Json | Speaks::Page | Speaks::Text(_) => "#/components/responses/Problem",
     };
     let mut responses = Map::new();
     responses.insert(route.status.to_string(), success);
@@ -169,6 +169,7 @@ fn content(route: &Route, schema: &Value) -> Value {
     let types: &[&str] = match route.speaks {
         Speaks::Ancestor => &MEDIA_TYPES,
         Speaks::Json => &["application/json"],
+        Speaks::Page => &["text/html", "application/json"],
         Speaks::Text(media) => &[media],
     };
     let entry = |media: &&str| ((*media).to_owned(), json!({"schema": schema}));

@@ -20,8 +20,10 @@ pub(crate) struct Outcome {
     revision: Option<Revision>,
     /// Whether the revision identifies the answer, so that it serves as its `ETag`.
     tagged: bool,
-    /// What a page may load.
-    policy: Option<HeaderValue>,
+    /// The media type, where it is not the one that the route speaks.
+    media: Option<&'static str>,
+    /// What else the answer says.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A response body.
@@ -36,7 +38,15 @@ pub(crate) enum Payload {
 
 impl Outcome {
     fn new(status: StatusCode, payload: Payload) -> Self {
-        Self { status, payload, location: None, revision: None, tagged: false, policy: None }
+        Self {
+            status,
+            payload,
+            location: None,
+            revision: None,
+            tagged: false,
+            media: None,
+            headers: Vec::new(),
+        }
     }
 
     /// Answers 200 with JSON.
@@ -84,9 +94,29 @@ impl Outcome {
     }
 
     /// Says what a page may load.
-    pub(crate) fn with_policy(mut self, policy: Option<HeaderValue>) -> Self {
-        self.policy = policy;
+    pub(crate) fn with_policy(self, policy: Option<HeaderValue>) -> Self {
+        match policy {
+            Some(policy) => self.with_header(header::CONTENT_SECURITY_POLICY, policy),
+            None => self,
+        }
+    }
+
+    /// Adds a header, beside those that every answer has.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
+    }
+
+    /// Says that the answer is of another media type than the route speaks.
+    pub(crate) fn with_media(mut self, media: &'static str) -> Self {
+        self.media = Some(media);
+        self
+    }
+
+    /// Answers 303: the browser is to go on with another page.
+    pub(crate) fn see_other(location: String) -> Self {
+        let outcome = Self::new(StatusCode::SEE_OTHER, Payload::Empty);
+        Self { location: Some(location), ..outcome }
     }
 
     /// Makes the response, or 304 if the client says that it holds the answer.
@@ -94,6 +124,7 @@ impl Outcome {
         let mut status = self.status;
         let mut response = http::Response::new(Body::empty());
         let headers = response.headers_mut();
+        let media = self.media.map_or(media, HeaderValue::from_static);
         headers.insert(header::CONTENT_TYPE, media);
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
         let no_sniff = HeaderValue::from_static("nosniff");
@@ -110,8 +141,8 @@ impl Outcome {
                 }
             }
         }
-        if let Some(policy) = self.policy {
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        for (name, value) in self.headers {
+            headers.append(name, value);
         }
         if let Some(location) = self.location.and_then(|url| HeaderValue::from_str(&url).ok()) {
             headers.insert(header::LOCATION, location);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     negotiate::{MEDIA_TYPES, PROBLEM},
     outcome::{Response, full},
+    ui,
 };
 
 /// Why a request gets no answer, in the terms of HTTP.
@@ -29,6 +30,8 @@ pub(crate) enum Form {
     Envelope(&'static str),
     /// RFC 9457.
     Problem,
+    /// A page for people.
+    Page,
 }
 
 impl From<Error> for Refusal {
@@ -81,10 +84,20 @@ impl Refusal {
         self
     }
 
+    /// Tells whether it is for want of a token.
+    pub(crate) fn wants_caller(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     pub(crate) fn into_response(self, form: Form) -> Response {
         let (media, body) = match form {
             Form::Envelope(media) => (media, serde_json::to_vec(&self.envelope())),
             Form::Problem => (PROBLEM, serde_json::to_vec(&self.problem())),
+            Form::Page => {
+                let ErrorCode { code, hint, .. } = self.code;
+                let page = ui::refused(self.status, code, &self.error.to_string(), hint);
+                ("text/html; charset=utf-8", Ok(page.into_bytes()))
+            }
         };
         // Both forms are plain structs of text, which always serialize.
         let mut response = http::Response::new(full(body.unwrap_or_default()));
@@ -92,6 +105,9 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        if form == Form::Page {
+            headers.extend(ui::page_headers());
+        }
         let allow = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok());
         if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow);

@@ -68,6 +68,8 @@ pub(crate) enum Speaks {
     Ancestor,
     /// Plain JSON; errors as problem+json.
     Json,
+    /// A page of the dashboard, or the same as JSON; errors likewise.
+    Page,
     /// Text of this type; errors as problem+json.
     Text(&'static str),
 }
@@ -147,6 +149,11 @@ impl Route {
     /// Tells whether the route changes something.
     pub fn mutates(&self) -> bool {
         matches!(self.guard, Guard::Needs(Verb::Write, ..)) || self.path == "/v1/write"
+    }
+
+    /// Tells whether it is a page of the dashboard, and no part of the API.
+    pub fn is_page(&self) -> bool {
+        self.speaks == Speaks::Page
     }
 
     /// Tells whether the path leads through a work spec.

@@ -94,9 +94,11 @@ const fn document(
 }
 
 mod definition;
+mod ui;
 
 /// Everything that can be called.
-pub const ROUTES: &[Route] = &joined::<{ OWN.len() + definition::ROUTES.len() }>();
+pub const ROUTES: &[Route] =
+    &joined::<{ OWN.len() + definition::ROUTES.len() + ui::ROUTES.len() }>();
 
 /// Puts the parts of the table together.
 #[expect(clippy::indexing_slicing, reason = "it runs while compiling, where nothing else can")]
@@ -104,13 +106,18 @@ const fn joined<const N: usize>() -> [Route; N] {
     let mut all = [OWN[0]; N];
     let mut at = 0;
     while at < N {
-        all[at] = if at < OWN.len() { OWN[at] } else { definition::ROUTES[at - OWN.len()] };
+        let (next, after) = (OWN.len(), OWN.len() + definition::ROUTES.len());
+        all[at] = match at {
+            _ if at < next => OWN[at],
+            _ if at < after => definition::ROUTES[at - next],
+            _ => ui::ROUTES[at - after],
+        };
         at += 1;
     }
     all
 }
 
-/// What is not about definitions.
+/// What is neither about definitions nor a page of the dashboard.
 const OWN: &[Route] = &[
     get("/", "root", "Shows where everything starts", to!(root::show)).gives::<wire::Root>(200),
     get("/summary", "summary", "Counts all work units", to!(summary::of_all))

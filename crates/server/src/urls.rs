@@ -7,7 +7,7 @@ use model::{Attempt, Id, Namespace, SpecName, UnitName, WorkerName, escape};
 pub(crate) const FILTER: &str = "{?name*,status*,previous,limit}";
 
 /// Writes one name of a path. Dots alone are encoded too, for clients resolve them away.
-fn segment(name: &[u8]) -> String {
+pub(crate) fn segment(name: &[u8]) -> String {
     if name == b"." || name == b".." {
         return format!("-{}", URL_SAFE_NO_PAD.encode(name));
     }

@@ -7,7 +7,6 @@ mod document;
 mod graph;
 mod look;
 mod matching;
-mod svg;
 mod validate;
 
 use std::process::ExitCode;

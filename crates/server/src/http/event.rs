@@ -58,7 +58,7 @@ pub(crate) async fn hook(call: Call) -> Result<Outcome> {
     send(&call, vec![event], StatusCode::ACCEPTED).await
 }
 
-fn random() -> Result<String> {
+pub(crate) fn random() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::Unavailable(error.to_string()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

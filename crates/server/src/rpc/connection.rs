@@ -48,7 +48,7 @@ impl Caller {
 impl Rpc {
     /// Answers calls of this process, which may do everything.
     pub fn local(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let app = App::new(backend, Some(0), Rate::Unlimited);
+        let app = App::new(backend, Some(0), Rate::Unlimited).unwrap();
         Arc::new(Self { app, clock, config: None, open: true })
     }
 

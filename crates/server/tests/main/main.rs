@@ -29,6 +29,8 @@ mod schema;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod ui;
+#[cfg(test)]
 mod units;
 #[cfg(test)]
 mod workers;

@@ -60,7 +60,10 @@ async fn the_document_has_every_route_and_no_other() {
     let routes: BTreeSet<_> =
         ROUTES.iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
     assert_eq!(routes.len(), ROUTES.len(), "a route is in the table twice");
-    assert_eq!(described, routes);
+    let of_api = ROUTES.iter().filter(|route| !route.is_page());
+    let of_api: BTreeSet<_> =
+        of_api.map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
+    assert_eq!(described, of_api);
     let names: BTreeSet<_> = ROUTES.iter().map(|route| route.name).collect();
     assert_eq!(names.len(), ROUTES.len(), "two routes have one name");
     for (_, path) in routes {
@@ -78,7 +81,7 @@ async fn the_page_shows_every_route_and_loads_nothing() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
     let html = page.text();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| !route.is_page()) {
         assert!(html.contains(&format!("id=\"{}\"", route.name)), "{}", route.name);
         assert!(html.contains(&format!("<code>{}</code>", route.path)), "{}", route.path);
     }

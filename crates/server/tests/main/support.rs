@@ -253,6 +253,14 @@ impl Client {
         reply
     }
 
+    /// Reads one event of a stream that has begun.
+    pub(crate) async fn event(&mut self) -> String {
+        let line = self.until(b"\r\n").await;
+        let size = usize::from_str_radix(std::str::from_utf8(&line).unwrap().trim_end(), 16);
+        let chunk = self.exactly(size.unwrap() + 2).await;
+        String::from_utf8(chunk).unwrap().trim_end().to_owned() + "\n"
+    }
+
     async fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {

@@ -1,0 +1,144 @@
+//! Names and data that would be scripts if they were ever taken for markup.
+
+use serde_json::{Value, json};
+
+use super::stage::{self, REFUND, check_seen, publish, start};
+
+const STRINGS: usize = 200;
+
+/// Ways to make a browser run something, each of which calls `hit()`.
+const WAYS: [&str; 25] = [
+    "<script>hit()</script>",
+    "<img src=x onerror=hit()>",
+    "<svg onload=hit()>",
+    "<svg><script>hit()</script></svg>",
+    "<body onload=hit()>",
+    "<iframe srcdoc='<script>parent.hit()</script>'></iframe>",
+    "<a href=javascript:hit() autofocus onfocus=hit()>x</a>",
+    "<details open ontoggle=hit()>",
+    "<input autofocus onfocus=hit()>",
+    "<style>@import '//evil.example/x'</style>",
+    "<link rel=stylesheet href=//evil.example/x>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'>",
+    "<object data=javascript:hit()></object>",
+    "<form action=//evil.example><button autofocus>",
+    "{{ 7 * 7 }}${hit()}",
+    "%3Cscript%3Ehit()%3C/script%3E",
+    "&lt;script&gt;hit()&lt;/script&gt;",
+    "javascript:hit()",
+    "<math><mtext><script>hit()</script></mtext></math>",
+    "<template><script>hit()</script></template>",
+    "<video><source onerror=hit()></video>",
+    "<x style=animation-name:fresh onanimationstart=hit()>",
+    "<noscript><p title='</noscript><img src=x onerror=hit()>'>",
+    "\u{202e}<script>hit()</script>\u{0}",
+];
+
+/// Ways out of where a text stands.
+const ENDS: [&str; 8] =
+    ["", "\">", "'>", "</title>", "</textarea>", "</pre></code>", "--></svg>", "]]></script>"];
+
+fn strings() -> Vec<String> {
+    let all: Vec<_> = (0..STRINGS)
+        .map(|at| format!("{}{}{at}", ENDS[at / WAYS.len()], WAYS[at % WAYS.len()]))
+        .collect();
+    assert_eq!(all.len(), ENDS.len() * WAYS.len());
+    all
+}
+
+/// Tells what of a page has come from a string: elements and attributes that no page of ours has.
+const FOREIGN: &str = "[...document.querySelectorAll('*')].filter(element => \
+    element.matches('iframe, object, embed, base, style, math, template, video, x, \
+        meta[http-equiv], link:not([rel=icon]):not([href^=\"/ui/assets/\"]), \
+        a[href^=\"javascript:\"], script:not([src^=\"/ui/assets/\"])') || \
+    [...element.attributes].some(attribute => /^(on|style)/.test(attribute.name)))\
+    .map(element => element.outerHTML)";
+
+#[test]
+fn hostile_strings_stay_strings() {
+    let (server, mut browser) = start(1440);
+    let strings = strings();
+    let at = |path: &str| format!("/namespace/shop/{path}");
+    publish(&server, REFUND);
+    for (number, text) in strings.iter().enumerate() {
+        stage::post(
+            &server,
+            &at("work_spec"),
+            &json!({"data": {
+                "name": text, "runtime": text, "note": {text: text},
+            }}),
+        );
+        if number % 10 == 0 {
+            let input = json!({"total": 1, "account": text, text: [text]});
+            let start = json!({"definition": "refund", "input": input});
+            stage::post(&server, &at("instance"), &start);
+        }
+    }
+    let named = |text: &String| json!({"name": text, "data": {text: text, "list": [text]}});
+    let units: Vec<_> = strings.iter().map(named).collect();
+    stage::post(&server, &at("work_spec"), &json!({"data": {"name": "scan"}}));
+    stage::post(&server, &at("work_spec/scan/work_unit"), &json!({"work_units": units}));
+    // Each worker claims and fails a few, with a text that tells why.
+    for (number, text) in strings.iter().enumerate().step_by(10) {
+        let worker = at(&format!("worker/{}", model::escape(text.as_bytes())));
+        let claim = json!({"number_of_work_units": 10, "work_specs": ["scan"]});
+        let claimed = stage::post(&server, &format!("{worker}/request_attempts"), &claim);
+        for attempt in claimed["attempts"].as_array().unwrap() {
+            let path = attempt["fail_url"].as_str().unwrap();
+            stage::post(&server, path, &json!({"data": {"traceback": strings[number]}}));
+        }
+    }
+    for part in strings.chunks(20) {
+        let event = |text: &String| {
+            json!({"specversion": "1.0", "id": text, "source": text, "type": text, "subject": text,
+                "data": {text: text}})
+        };
+        for text in part {
+            stage::post(&server, &at("event"), &event(text));
+        }
+    }
+
+    let mut pages = vec!["/ui".to_owned(), "/ui/ns/shop".to_owned()];
+    let listed = |page: &str| format!("/ui/ns/shop/{page}");
+    pages.extend(["workers", "instances", "definitions"].map(listed));
+    for (number, text) in strings.iter().enumerate() {
+        let escaped = model::escape(text.as_bytes());
+        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        // Every text stands on lists; every few have all pages of their own, too.
+        if number % 49 == 0 {
+            pages.extend(["specs", "spec/scan"].map(|page| listed(page) + "?previous=" + &encoded));
+            pages.push(listed(&format!("events?previous={}", number + 1)));
+        }
+        if number % 4 == 0 {
+            pages.push(listed(&format!("spec/scan/unit/{escaped}")));
+        }
+        if number % 10 == 0 {
+            pages.push(listed(&format!("worker/{escaped}")));
+            pages.push(listed(&format!("spec/{escaped}")));
+            pages.push(listed(&format!("instance/{}", instance(&server, number / 10))));
+            pages.push(format!("/ui/search?q={encoded}"));
+            pages.push(listed(&format!("events?type={encoded}&subject={encoded}&data=%22x%22")));
+        }
+        if number % 25 == 0 {
+            pages.push(format!("/ui/ns/{escaped}/specs"));
+            pages.push(listed(&format!("publish?definition={encoded}")));
+            pages.push(format!("/ui/sign-in?to={encoded}"));
+        }
+    }
+    for page in &pages {
+        browser.go(&format!("{}{page}", server.url));
+        let foreign = browser.eval(FOREIGN);
+        assert_eq!(foreign, json!([]), "{page}");
+        assert_eq!(browser.eval("typeof hit"), "undefined", "{page}");
+    }
+    let text = browser.eval("document.body.innerText");
+    assert!(text.is_string());
+    check_seen(&browser.take_seen(), &server);
+}
+
+/// Gives the id of an instance by its place among all.
+fn instance(server: &crate::support::Server, at: usize) -> u64 {
+    let list: Value = stage::shop(server, &["instance", "list", "--limit", "0"]);
+    list["instances"][at]["id"].as_u64().unwrap()
+}

@@ -1,0 +1,140 @@
+//! A server with something of everything to look at.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use super::chromium::{Browser, Seen};
+use crate::support::{Server, run_with, until};
+
+/// A workflow of two steps, of which the second goes to workers.
+pub const REFUND: &str = "
+document: {dsl: 1.0.3, namespace: shop, name: refund, version: 1.0.0}
+do:
+- check:
+    set: {total: '${ .total }', account: '${ .account }'}
+- pay-back:
+    call: work
+    with: {spec: refunds, data: {total: '${ .total }', account: '${ .account }'}}
+";
+
+/// Runs the program in the namespace of the tests.
+pub fn shop(server: &Server, args: &[&str]) -> Value {
+    server.json(&[args, &["--namespace", "shop"]].concat())
+}
+
+/// Publishes a document.
+pub fn publish(server: &Server, document: &str) {
+    let args = ["workflow", "publish", "-", "--json"];
+    run_with(&mut server.command(), &args, document).with_code(0);
+}
+
+/// Has a worker do what there is for one spec: JSON on its standard output, or a failure.
+pub fn work(server: &Server, spec: &str, script: &str) {
+    let args = ["worker", "--exec", script, "--spec", spec, "--until-empty", "--name", "bank-1"];
+    shop(server, &args);
+}
+
+/// Starts a refund and waits until its unit is there.
+pub fn refund(server: &Server, input: &Value) -> u64 {
+    let started = shop(server, &["run", "refund", "--input", &input.to_string()]);
+    let id = started["instance"].as_u64().unwrap();
+    wait_for(server, id, "waiting");
+    id
+}
+
+/// Waits until an instance has a status.
+pub fn wait_for(server: &Server, id: u64, status: &str) -> Value {
+    until(&format!("instance {id} is {status}"), || {
+        let shown = shop(server, &["instance", "show", &id.to_string()]);
+        (shown["status"] == status).then_some(shown)
+    })
+}
+
+/// Sends JSON to a server, which must take it.
+pub fn post(server: &Server, path: &str, body: &Value) -> Value {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let text = body.to_string();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 2"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+/// Insists that pages asked nobody but their server for anything, and did nothing that is forbidden.
+pub fn check_seen(seen: &Seen, server: &Server) {
+    let foreign: Vec<_> =
+        seen.requests.iter().filter(|url| !url.starts_with(&server.url)).collect();
+    let foreign: Vec<_> = foreign.iter().filter(|url| url.as_str() != "about:blank").collect();
+    assert!(foreign.is_empty(), "requests elsewhere: {foreign:?}");
+    assert!(seen.complaints.is_empty(), "{:?}", seen.complaints);
+}
+
+/// Starts a server and a browser whose page is as wide as said.
+pub fn start(width: u32) -> (Server, Browser) {
+    (Server::start(), Browser::start(width))
+}
+
+/// Puts something of everything into namespace `shop`, and gives the pages that show it.
+pub fn fill(server: &Server) -> Vec<String> {
+    for spec in ["name=refunds", "name=invoices"] {
+        shop(server, &["spec", "set", spec]);
+    }
+    for number in 1..=3 {
+        shop(server, &["unit", "add", "invoices", &format!("inv-{number}")]);
+    }
+    work(server, "invoices", "[ $LOCKSTEP_UNIT != inv-2 ] || exit 1");
+    shop(server, &["spec", "control", "invoices", "--pause"]);
+    publish(server, REFUND);
+    publish(server, &REFUND.replace("1.0.0", "1.1.0").replace("check", "verify"));
+    let every = "schedule: {every: {hours: 5}}\ndo:";
+    publish(server, &REFUND.replace("refund", "poll").replacen("do:", every, 1));
+    let placed = "schedule: {on: {one: {with: {type: order.lost}}}}\ndo:";
+    publish(server, &REFUND.replace("refund", "lost").replacen("do:", placed, 1));
+    let failed = refund(server, &json!({"total": 7, "account": "closed"}));
+    work(server, "refunds", "echo the account is closed >&2; exit 1");
+    wait_for(server, failed, "faulted");
+    shop(server, &["event", "send", "order.lost", "--source", "shop", "--data", "{\"total\": 3}"]);
+    let run = shop(server, &["workflow", "history", "shop/refund"]);
+    let run = run["runs"][0]["id"].as_u64().unwrap();
+    let of = |page: &str| format!("/ui/ns/shop/{page}");
+    let mut pages: Vec<String> =
+        ["/ui", "/ui/namespaces", "/ui/nodes", "/ui/tokens", "/ui/ns/shop"]
+            .map(str::to_owned)
+            .into();
+    pages.extend(["/ui/sign-in", "/ui/search?q=in", "/ui/search?q=nothing"].map(str::to_owned));
+    pages.extend(
+        [
+            "specs",
+            "spec/invoices",
+            "spec/invoices?status=failed",
+            "spec/invoices/unit/inv-2",
+            "workers",
+            "worker/bank-1",
+            "definitions",
+            "definition/refund",
+            "definition/refund/diff",
+            "publish?definition=refund",
+            "runs",
+            "instances",
+            "instances?status=faulted",
+            "events",
+            "events?type=order.lost&data=%7B%7D",
+            "schedules",
+        ]
+        .map(of),
+    );
+    pages.push(of(&format!("run/{run}")));
+    pages.push(of(&format!("instance/{failed}")));
+    pages
+}

@@ -1,0 +1,33 @@
+//! The dashboard: pages for people over the same backend and scopes as the API.
+//!
+//! A page is a struct that is both a template and JSON ([`frame::page`]), so each page has a twin
+//! that says the same. Pages work without scripts; what they can do is forms that are posted to
+//! them and lead back. `assets/dashboard.js` only adds what is nice to have.
+
+mod ask;
+mod assets;
+mod form;
+mod frame;
+mod live;
+mod place;
+mod session;
+mod show;
+mod waterfall;
+
+pub(crate) mod definitions;
+pub(crate) mod events;
+pub(crate) mod instances;
+pub(crate) mod namespaces;
+pub(crate) mod operate;
+pub(crate) mod overview;
+pub(crate) mod publish;
+pub(crate) mod search;
+pub(crate) mod specs;
+pub(crate) mod units;
+pub(crate) mod workers;
+
+pub(crate) use assets::serve as asset;
+pub(crate) use frame::{page_headers, refused, to_sign_in, wants_page};
+pub(crate) use live::{of_all as live_all, of_namespace as live};
+pub(crate) use place::HOME;
+pub(crate) use session::{Sessions, Visit, set_theme, show as sign_in_page, sign_in, sign_out};

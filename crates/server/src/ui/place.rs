@@ -1,0 +1,50 @@
+//! Where the pages are.
+
+use model::{Id, Namespace, SpecName, UnitName, WorkerName};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+pub(crate) use crate::urls::segment;
+
+/// Where the dashboard starts.
+pub(crate) const HOME: &str = "/ui";
+pub(crate) const SIGN_IN: &str = "/ui/sign-in";
+
+/// Gives a page of a namespace.
+pub(crate) fn of(namespace: &Namespace, page: &str) -> String {
+    let name = segment(namespace.as_str().as_bytes());
+    if page.is_empty() { format!("/ui/ns/{name}") } else { format!("/ui/ns/{name}/{page}") }
+}
+
+pub(crate) fn spec(namespace: &Namespace, spec: &SpecName) -> String {
+    format!("{}/{}", of(namespace, "spec"), segment(spec.as_str().as_bytes()))
+}
+
+pub(crate) fn unit(namespace: &Namespace, spec: &SpecName, unit: &UnitName) -> String {
+    format!("{}/unit/{}", self::spec(namespace, spec), segment(unit.as_bytes()))
+}
+
+pub(crate) fn worker(namespace: &Namespace, worker: &WorkerName) -> String {
+    format!("{}/{}", of(namespace, "worker"), segment(worker.as_str().as_bytes()))
+}
+
+pub(crate) fn definition(namespace: &Namespace, definition: &str) -> String {
+    format!("{}/{}", of(namespace, "definition"), segment(definition.as_bytes()))
+}
+
+pub(crate) fn trigger(namespace: &Namespace, definition: &str, trigger: &str) -> String {
+    let definition = self::definition(namespace, definition);
+    format!("{definition}/trigger/{}", segment(trigger.as_bytes()))
+}
+
+pub(crate) fn run(namespace: &Namespace, run: &Id) -> String {
+    format!("{}/{run}", of(namespace, "run"))
+}
+
+pub(crate) fn instance(namespace: &Namespace, instance: &Id) -> String {
+    format!("{}/{instance}", of(namespace, "instance"))
+}
+
+/// Writes a value of a query.
+pub(crate) fn value(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
