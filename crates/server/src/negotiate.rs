@@ -64,21 +64,17 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Accepted> {
     Ok(Accepted { media, problem })
 }
 
-/// Tells whether a client would rather have a page than JSON, as browsers say by naming
-/// `text/html`.
+/// Tells whether a client wants a page: browsers name `text/html`, and no JSON as programs do.
 pub(crate) fn prefers_page(headers: &HeaderMap) -> bool {
-    let (mut page, mut json) = (0, 0);
+    let (mut page, mut json) = (false, false);
     for header in headers.get_all(ACCEPT) {
         let ranges = header.to_str().unwrap_or_default().split(',');
         for range in ranges.filter_map(|part| Range::parse(part.trim()).ok()) {
-            if range.media.eq_ignore_ascii_case("text/html") {
-                page = range.quality.max(page);
-            } else if MEDIA_TYPES.iter().any(|own| range.media.eq_ignore_ascii_case(own)) {
-                json = range.quality.max(json);
-            }
+            page |= range.media.eq_ignore_ascii_case("text/html") && range.quality > 0;
+            json |= MEDIA_TYPES.iter().any(|own| range.media.eq_ignore_ascii_case(own));
         }
     }
-    page > 0 && page >= json
+    page && !json
 }
 
 const EXACT: u8 = 2;
@@ -198,6 +194,7 @@ mod tests {
             ("text/html", true),
             ("*/*", false),
             ("application/json, text/html;q=0.9", false),
+            ("text/html, application/vnd.diffeo.coordinate+json;q=0.1", false),
             ("text/html;q=0", false),
             ("text/*", false),
             ("nonsense", false),

@@ -71,7 +71,7 @@ pub fn post(server: &Server, path: &str, body: &Value) -> Value {
     serde_json::from_str(body).unwrap_or_default()
 }
 
-/// Insists that pages asked nobody but their server for anything, and did nothing that is forbidden.
+/// Insists that pages asked nobody but their server for anything, and did nothing forbidden.
 pub fn check_seen(seen: &Seen, server: &Server) {
     let foreign: Vec<_> =
         seen.requests.iter().filter(|url| !url.starts_with(&server.url)).collect();

@@ -16,7 +16,7 @@ impl Form {
     /// Reads the body of a call.
     ///
     /// # Errors
-    /// [`Error::Denied`] if it was not sent by a page that this server gave to this visitor.
+    /// [`Error::BadInput`] if it was not sent by a page that this server gave to this visitor.
     pub(crate) fn of(call: &Call) -> Result<Self> {
         let form = Self::parse(&call.body)?;
         // Whoever shows a token with each request is no browser that a foreign page could use.
@@ -51,10 +51,9 @@ impl Form {
         if is_own && self.text("form") == expected {
             return Ok(());
         }
-        Err(Error::Denied(
+        Err(Error::bad_input(
             "the form was not sent by a page of this dashboard, or the page is too old: load it \
-             again"
-                .to_owned(),
+             again",
         ))
     }
 

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{call::Call, negotiate::prefers_page, outcome::Outcome};
 
+/// What pages may load and do, and who may show them.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Asks for a page without what is around it.
 const FRAGMENT: &str = "lockstep-fragment";
 
@@ -165,7 +168,7 @@ fn with_headers(outcome: Outcome) -> Outcome {
 /// own script, are in no frame, and are not kept.
 pub(crate) fn page_headers() -> [(HeaderName, HeaderValue); 5] {
     [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

@@ -109,6 +109,8 @@ impl Overview {
         {
             overview.look_into(call, &namespace).await?;
         }
+        // The worst first, and of these what was found first.
+        overview.needs.sort_by_key(|need| need.status == "overdue");
         overview.runs.sort_by_key(|(_, run)| std::cmp::Reverse(run.started));
         overview.runs.truncate(ROWS / 2);
         overview.workers.sort_by_key(|(_, worker)| std::cmp::Reverse(worker.last_update));
@@ -166,7 +168,10 @@ impl Overview {
             if matches!(run.state.as_str(), "failed" | "degraded") {
                 self.needs.push(Need {
                     status: if run.state == "failed" { "failed" } else { "degraded" },
-                    what: format!("{} of {}", run.operation, run.definitions.join(", ")),
+                    what: match run.definitions.join(", ") {
+                        names if names.is_empty() => format!("{} of a document", run.operation),
+                        names => format!("{} of {names}", run.operation),
+                    },
                     why: run.error.clone().unwrap_or_default(),
                     href: place::run(namespace, &run.id),
                 });

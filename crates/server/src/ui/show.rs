@@ -22,7 +22,7 @@ impl askama::filters::HtmlSafe for Html {}
 pub(crate) fn badge(word: &str) -> Html {
     let (tone, sign) = match word {
         "finished" | "published" | "ok" | "settled" | "effective" | "active" | "match"
-        | "completed" | "open" => ("good", "✓"),
+        | "completed" => ("good", "✓"),
         "failed" | "faulted" | "degraded" | "aborted" | "overdue" | "behind" => ("bad", "✕"),
         "pending" | "running" | "committed" | "preparing" | "started" => ("busy", "▸"),
         "available" | "ready" => ("ready", "●"),
