@@ -13,7 +13,7 @@ use std::{
 
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use model::{Access, BoxFuture, Principal};
 
 use crate::{
@@ -81,13 +81,14 @@ impl Endpoint {
             Ok(formats) => formats,
             Err(refusal) => return self.refuse(index, start, refusal, FORM_DEFAULT),
         };
-        let there = request.uri().clone();
+        // Whoever signs in after sending a form begins anew, for its fields are gone.
+        let there = (request.method() == Method::GET).then(|| request.uri().clone());
         let response = match caught(run(Arc::clone(&self.app), route, request)).await {
             Some(Ok((outcome, held))) => {
                 outcome.into_response(HeaderValue::from_static(media), held.as_ref())
             }
             Some(Err(refusal)) if form == Form::Page && refusal.wants_caller() => {
-                let to_sign_in = ui::to_sign_in(&there);
+                let to_sign_in = ui::to_sign_in(there.as_ref());
                 to_sign_in.into_response(HeaderValue::from_static(media), None)
             }
             Some(Err(refusal)) => return self.refuse(index, start, refusal, form),

@@ -107,6 +107,8 @@ impl Refusal {
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
         if form == Form::Page {
             headers.extend(ui::page_headers());
+            let no_sniff = HeaderValue::from_static("nosniff");
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, no_sniff);
         }
         let allow = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok());
         if let Some(allow) = allow {

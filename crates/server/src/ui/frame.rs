@@ -187,6 +187,7 @@ fn said(call: &Call) -> Option<&'static str> {
         "created" => "Created.",
         "deleted" => "Deleted.",
         "retried" => "It will be tried again.",
+        "more" => "There were too many for one request. Do it again for the rest.",
         "released" => "Released: its lease is over, and it can be claimed again.",
         "skipped" => "Skipped: the workflow goes on as if the step had given that output.",
         "cancelled" => "Cancelled.",
@@ -208,8 +209,8 @@ pub(crate) fn wants_page(headers: &HeaderMap, uri: &Uri) -> bool {
 }
 
 /// Leads whoever is not known to where to sign in, and from there back.
-pub(crate) fn to_sign_in(there: &Uri) -> Outcome {
-    let there = there.path_and_query().map_or(place::HOME, |path| path.as_str());
+pub(crate) fn to_sign_in(there: Option<&Uri>) -> Outcome {
+    let there = there.and_then(Uri::path_and_query).map_or(place::HOME, |path| path.as_str());
     Outcome::see_other(format!("{}?to={}", place::SIGN_IN, place::value(there)))
 }
 

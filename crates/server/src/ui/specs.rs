@@ -137,13 +137,13 @@ pub(crate) async fn change_units(call: Call) -> Result<Outcome> {
     };
     let status = UnitStatus::parse(form.text("status"))?;
     let mut filter = UnitFilter { statuses: Some(vec![status]), ..UnitFilter::default() };
+    let here = place::spec(&namespace, &spec.name);
     for _ in 0..SWEEPS_MAX {
         let sweep = SetUnits { spec: spec.clone(), filter: filter.clone(), change };
         match ask::change(&call, &namespace, QueueCommand::SetUnits(sweep)).await? {
             Reply::Swept { next: Some(next), .. } => filter.after = Some(next),
-            _ => break,
+            _ => return Ok(Outcome::see_other(format!("{here}?done={done}"))),
         }
     }
-    let here = place::spec(&namespace, &spec.name);
-    Ok(Outcome::see_other(format!("{here}?done={done}")))
+    Ok(Outcome::see_other(format!("{here}?status={}&done=more", status.as_str())))
 }
