@@ -35,7 +35,8 @@ pub struct Seen {
     pub requests: Vec<String>,
     /// Whatever went wrong: exceptions, dialogs, and what the policy of the page forbade.
     pub complaints: Vec<String>,
-    loads: usize,
+    /// Which documents were loaded, in order.
+    loads: Vec<String>,
 }
 
 impl Browser {
@@ -79,6 +80,7 @@ impl Browser {
         for domain in ["Page", "Runtime", "Network", "Log"] {
             self.call(&format!("{domain}.enable"), json!({}));
         }
+        self.call("Page.setLifecycleEventsEnabled", json!({"enabled": true}));
         self.set_width(width);
     }
 
@@ -132,7 +134,9 @@ impl Browser {
                 let url = params["request"]["url"].as_str().unwrap_or_default();
                 self.seen.requests.push(url.to_owned());
             }
-            "Page.loadEventFired" => self.seen.loads += 1,
+            "Page.lifecycleEvent" if params["name"] == "load" => {
+                self.seen.loads.push(params["loaderId"].as_str().unwrap_or_default().to_owned());
+            }
             "Runtime.exceptionThrown" | "Page.javascriptDialogOpening" => {
                 self.seen.complaints.push(params.to_string());
             }
@@ -145,21 +149,21 @@ impl Browser {
 
     /// Loads a page.
     pub fn go(&mut self, url: &str) {
-        let before = self.seen.loads;
         let went = self.call("Page.navigate", json!({"url": url}));
         assert!(went["errorText"].is_null(), "{url}: {went}");
-        self.wait_for_load(before);
+        let document = went["loaderId"].as_str().unwrap();
+        self.wait_for_load(|loads| loads.iter().any(|loaded| loaded == document));
     }
 
     /// Does something that leads to another page, and waits for that.
     pub fn lead(&mut self, what: impl FnOnce(&mut Self)) {
-        let before = self.seen.loads;
+        let before = self.seen.loads.len();
         what(self);
-        self.wait_for_load(before);
+        self.wait_for_load(|loads| loads.len() > before);
     }
 
-    fn wait_for_load(&mut self, before: usize) {
-        while self.seen.loads == before {
+    fn wait_for_load(&mut self, is_it: impl Fn(&[String]) -> bool) {
+        while !is_it(&self.seen.loads) {
             let message = self.next().expect("the page is loaded");
             self.note(&message);
         }
@@ -242,7 +246,7 @@ impl Browser {
     pub fn take_seen(&mut self) -> Seen {
         // What the page did before this has been told before the answer.
         self.eval("0");
-        let loads = self.seen.loads;
+        let loads = std::mem::take(&mut self.seen.loads);
         std::mem::replace(&mut self.seen, Seen { loads, ..Seen::default() })
     }
 }

@@ -20,6 +20,9 @@ fn a_token_opens_what_it_allows_also_without_scripts() {
     let mut setup = server.command();
     setup.env("LOCKSTEP_TOKEN", &admin);
     run(&mut setup, &["spec", "set", "name=scan", "--namespace", "shop"]).with_code(0);
+    let mut setup = server.command();
+    setup.env("LOCKSTEP_TOKEN", &admin);
+    run(&mut setup, &["unit", "add", "scan", "one", "--namespace", "shop"]).with_code(0);
 
     let mut browser = Browser::start(1440);
     browser.set_scripts(false);

@@ -47,9 +47,12 @@ impl Caller {
 
 impl Rpc {
     /// Answers calls of this process, which may do everything.
-    pub fn local(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let app = App::new(backend, Some(0), Rate::Unlimited).unwrap();
-        Arc::new(Self { app, clock, config: None, open: true })
+    ///
+    /// # Errors
+    /// [`model::Error::Unavailable`] if the system gives no random numbers.
+    pub fn local(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> model::Result<Arc<Self>> {
+        let app = App::new(backend, Some(0), Rate::Unlimited)?;
+        Ok(Arc::new(Self { app, clock, config: None, open: true }))
     }
 
     pub(crate) fn new(

@@ -187,7 +187,7 @@ impl Overview {
 
 /// Writes a number of units.
 fn units(number: u64) -> String {
-    if number == 1 { "1 unit".to_owned() } else { format!("{} units", show::count(&number)) }
+    if number == 1 { "1 unit".to_owned() } else { format!("{} units", show::count(number)) }
 }
 
 /// Puts the rows of a summary together, one for each spec.

@@ -190,8 +190,8 @@ mod tests {
 
     #[test]
     fn numbers_and_spans_are_short() {
-        assert_eq!(count(&1_234_567).replace('\u{202f}', " "), "1 234 567");
-        assert_eq!(count(&12), "12");
+        assert_eq!(count(1_234_567).replace('\u{202f}', " "), "1 234 567");
+        assert_eq!(count(12), "12");
         assert_eq!(span(Duration::from_secs(7_300)), "2 h");
         assert_eq!(micros(&1_500), "1.5 ms");
         assert!(badge("<b>").to_string().contains("&lt;b&gt;"));

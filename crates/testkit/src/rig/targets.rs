@@ -145,7 +145,7 @@ pub fn rpc_frame(bytes: &[u8]) -> bool {
 /// Whatever is in a frame, it gets an answer that can be read.
 pub fn rpc_call(bytes: &[u8]) -> bool {
     let engine = Engine::new(Arc::new(Memory::new()), Arc::new(ManualClock::new()));
-    let rpc = Rpc::local(engine, Arc::new(ManualClock::new()));
+    let rpc = Rpc::local(engine, Arc::new(ManualClock::new())).expect("random numbers");
     let answer = current_thread().block_on(async { rpc.answer(bytes).await });
     let payload = current_thread().block_on(read_frame(&mut &answer[..])).expect("a frame");
     let V::Map(pairs) = V::read(&payload) else { panic!("an answer is a map") };
