@@ -46,6 +46,37 @@ impl Counts {
         results.fold(Self::default(), |sum, tail| sum + Self::of_parts(tail.split(';')))
     }
 
+    /// Reads what Python's unittest says at its end, such as `Ran 9 tests in 1.5s` and, two lines
+    /// below, `FAILED (failures=1, errors=1)`.
+    pub(crate) fn of_unittest(output: &str) -> Self {
+        let number = |text: &str| text.trim().parse::<u64>().unwrap_or(0);
+        let ran = output.lines().find_map(|line| line.strip_prefix("Ran ")?.split(' ').next());
+        let verdict =
+            output.lines().find_map(|line| line.strip_prefix("FAILED (")?.strip_suffix(')'));
+        let (mut failed, mut left_out) = (0, 0);
+        for part in verdict.unwrap_or_default().split(',') {
+            match part.trim().split_once('=') {
+                Some(("failures" | "errors" | "unexpected successes", count)) => {
+                    failed += number(count);
+                }
+                Some((_, count)) => left_out += number(count),
+                None => {}
+            }
+        }
+        let ran = ran.map_or(0, number);
+        Self { passed: ran.saturating_sub(failed + left_out), failed }
+    }
+
+    /// Reads the closing lines of Node's tests, such as `# pass 9` and `# fail 1`.
+    pub(crate) fn of_tap(output: &str) -> Self {
+        let of = |word: &str| {
+            let lines = output.lines().filter_map(|line| line.strip_prefix("# ")?.split_once(' '));
+            let own = lines.filter(|(name, _)| *name == word);
+            own.filter_map(|(_, count)| count.parse::<u64>().ok()).sum::<u64>()
+        };
+        Self { passed: of("pass"), failed: of("fail") + of("cancelled") }
+    }
+
     fn of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> Self {
         let mut counts = Self::default();
         for part in parts {
@@ -82,6 +113,17 @@ mod tests {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                     test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         assert_eq!(Counts::of_harness(text), Counts { passed: 4, failed: 2 });
+    }
+
+    #[test]
+    fn results_of_python_and_node_are_read() {
+        let good = "....\nRan 4 tests in 0.1s\n\nOK\n";
+        assert_eq!(Counts::of_unittest(good), Counts { passed: 4, failed: 0 });
+        let bad = "Ran 9 tests in 0.1s\n\nFAILED (failures=1, errors=2, skipped=1)\n";
+        assert_eq!(Counts::of_unittest(bad), Counts { passed: 5, failed: 3 });
+        let node = "ok 1 - a\n# tests 6\n# pass 3\n# fail 2\n# cancelled 1\n# skipped 0\n";
+        assert_eq!(Counts::of_tap(node), Counts { passed: 3, failed: 3 });
+        assert_eq!(Counts::of_tap(good), Counts::default());
     }
 
     #[test]

@@ -7,10 +7,13 @@ mod bench;
 #[path = "../../crates/lockstep/src/bench/nodes/cluster.rs"]
 mod cluster;
 mod counts;
+mod dist;
 mod docs;
 mod fuzz;
+mod node;
 mod python;
 mod repo;
+mod sdk;
 mod step;
 mod test;
 mod tidy;
@@ -30,7 +33,9 @@ usage: cargo xtask COMMAND
   fuzz NAME SECONDS          lets a fuzzer search for inputs that break a promise
   docs                       writes the generated pages and checks the links
   bench [NAME] [--quick]     measures a release build; NAME is queue unless given, or workflows,
-                             rpc, mail, or nodes, which also takes --steady MINUTES";
+                             rpc, mail, or nodes, which also takes --steady MINUTES
+  dist [--program FILE]      makes target/dist: an archive and a Debian package of a release build,
+                             or of another program, with completions, manual pages and sums";
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -58,6 +63,7 @@ fn run(args: &[String]) -> Result<bool> {
         "docs" if rest.is_empty() => docs::run(),
         "fuzz" => fuzz::run(rest),
         "bench" => bench::run(rest),
+        "dist" => dist::run(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(true)

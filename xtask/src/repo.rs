@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 
 /// Folders that hold nothing of ours.
-const SKIPPED: [&str; 4] = [".git", "target", "__pycache__", ".venv"];
+const SKIPPED: [&str; 7] =
+    [".git", "target", "__pycache__", ".venv", ".mypy_cache", "node_modules", "dist"];
 
 /// Gives the folder of the workspace.
 pub(crate) fn root() -> PathBuf {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     cluster::Cluster,
     counts::Counts,
+    sdk,
     step::{Outcome, cargo, program, quietly, timed},
     tidy,
     tools::{self, Runner},
@@ -80,10 +81,14 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
     let postgres = Cluster::start_in(&env::temp_dir(), &["fsync=off"])
         .context("the tests need a PostgreSQL")?;
     let url = postgres.url();
-    let tests = match runner {
-        Runner::Nextest => [nextest(&options, &url)?, doctests()?],
-        Runner::CargoTest => [cargo_test(&options, &url)?, doctests()?],
+    let mut tests = match runner {
+        Runner::Nextest => vec![nextest(&options, &url)?, doctests()?],
+        Runner::CargoTest => vec![cargo_test(&options, &url)?, doctests()?],
     };
+    // A filter is about tests in Rust.
+    if options.filter.is_none() {
+        tests.extend(sdk::test()?);
+    }
     Ok(report(&checks, &tests))
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{axe, cluster, python, step::cargo};
+use crate::{axe, cluster, node, python, step::cargo};
 
 /// Programs that come from the system's packages, by the package of the same name.
 const SYSTEM: [&str; 4] = ["python3", "curl", "chromium", "npm"];
@@ -37,11 +37,15 @@ pub(crate) fn ensure() -> Result<Runner> {
     if !["dovecot", "/usr/sbin/dovecot"].into_iter().any(|name| answers(version_of(name))) {
         missing.push("dovecot-imapd");
     }
+    if !node::is_there() {
+        missing.extend(["nodejs", "npm"]);
+    }
     if !missing.is_empty() {
         install(&missing)?;
     }
     python::ensure()?;
     axe::ensure()?;
+    node::ensure()?;
     runner(cargo)
 }
 

@@ -2,10 +2,10 @@
 //!
 //! The program gets the unit's data as JSON on standard input, and names in its environment:
 //! `LOCKSTEP_URL`, `LOCKSTEP_NAMESPACE`, `LOCKSTEP_SPEC`, `LOCKSTEP_UNIT`, `LOCKSTEP_ATTEMPT` and
-//! `LOCKSTEP_ATTEMPT_TOKEN`. Exit status 0 finishes the unit, 75 has it tried again, anything else
-//! fails it with the last lines of standard error. What it prints on standard output, a JSON object
-//! or nothing, becomes the unit's data. The program runs in a process group of its own, which is
-//! ended when the task is cancelled.
+//! `LOCKSTEP_ATTEMPT_TOKEN`, and `TRACEPARENT` where the unit has a trace context. Exit status 0
+//! finishes the unit, 75 has it tried again, anything else fails it with the last lines of standard
+//! error. What it prints on standard output, a JSON object or nothing, becomes the unit's data. The
+//! program runs in a process group of its own, which is ended when the task is cancelled.
 
 mod kept;
 
@@ -104,6 +104,10 @@ fn command(task: &Task, options: &ExecOptions) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
+    // Whoever reads it checks it, as the recommendation says.
+    if let Some(context) = task.traceparent().filter(|context| !context.contains('\0')) {
+        command.env("TRACEPARENT", context);
+    }
     command
 }
 

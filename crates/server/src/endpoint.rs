@@ -15,6 +15,7 @@ use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use model::{Access, BoxFuture, Principal};
+use tracing::{Instrument, Span};
 
 use crate::{
     app::App,
@@ -27,6 +28,7 @@ use crate::{
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
     route::{Guard, Place, Route, Speaks},
     routes::ROUTES,
+    trace,
     ui::{self, Visit},
 };
 
@@ -83,7 +85,10 @@ impl Endpoint {
         };
         // Whoever signs in after sending a form begins anew, for its fields are gone.
         let there = (request.method() == Method::GET).then(|| request.uri().clone());
-        let response = match caught(run(Arc::clone(&self.app), route, request)).await {
+        let trace = trace::context(request.headers()).and_then(trace::id);
+        let span = trace.map_or_else(Span::none, |id| tracing::info_span!("request", trace = id));
+        let done = run(Arc::clone(&self.app), route, request).instrument(span.clone());
+        let response = match caught(done).await {
             Some(Ok((outcome, held))) => {
                 outcome.into_response(HeaderValue::from_static(media), held.as_ref())
             }
@@ -91,9 +96,11 @@ impl Endpoint {
                 let to_sign_in = ui::to_sign_in(there.as_ref());
                 to_sign_in.into_response(HeaderValue::from_static(media), None)
             }
-            Some(Err(refusal)) => return self.refuse(index, start, refusal, form),
+            Some(Err(refusal)) => {
+                return span.in_scope(|| self.refuse(index, start, refusal, form));
+            }
             None => {
-                tracing::error!(route = route.path, "request handler panicked");
+                tracing::error!(parent: &span, route = route.path, "request handler panicked");
                 return self.refuse(index, start, Refusal::panic(), form);
             }
         };

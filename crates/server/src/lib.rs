@@ -24,6 +24,7 @@ mod rate;
 mod route;
 mod routes;
 mod rpc;
+mod trace;
 mod ui;
 mod urls;
 mod wire;

@@ -49,41 +49,53 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 fn builder() -> PrometheusBuilder {
-    let set = |builder: PrometheusBuilder, name: &str, buckets: &[f64]| {
-        // The only refusal is of an empty list of buckets.
-        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets).unwrap_or_default()
-    };
-    let builder = set(PrometheusBuilder::new(), REQUEST_SECONDS, &REQUEST_BUCKETS);
-    let builder = set(builder, RPC_SECONDS, &REQUEST_BUCKETS);
-    set(builder, SUMMARY_SECONDS, &SUMMARY_BUCKETS)
+    let builder = PrometheusBuilder::new();
+    // The only refusal is of an empty list of buckets.
+    let builder = builder.set_buckets(&REQUEST_BUCKETS).unwrap_or_default();
+    let summary = Matcher::Full(SUMMARY_SECONDS.to_owned());
+    builder.set_buckets_for_metric(summary, &SUMMARY_BUCKETS).unwrap_or_default()
 }
 
-fn describe() {
-    metrics::describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
-    metrics::describe_histogram!(RPC_SECONDS, "Time to answer a CBOR-RPC request");
-    metrics::describe_gauge!(IN_FLIGHT, "Requests that are being answered");
-    metrics::describe_histogram!(SUMMARY_SECONDS, "Seconds required to gather coordinate summary");
-    metrics::describe_counter!("lockstep_claims_total", "Attempts started");
-    metrics::describe_counter!("lockstep_finishes_total", "Attempts finished");
-    metrics::describe_counter!("lockstep_failures_total", "Attempts failed");
-    metrics::describe_counter!("lockstep_lease_expiries_total", "Attempts whose lease ran out");
-    describe_cache();
-    metrics::describe_counter!("lockstep_rate_limited_total", "Requests refused as too many");
-}
+/// Counters without labels, which are there from the start, so that their first event is a change
+/// that can be seen.
+const COUNTERS: [(&str, &str); 13] = [
+    ("lockstep_claims_total", "Attempts started"),
+    ("lockstep_finishes_total", "Attempts finished"),
+    ("lockstep_failures_total", "Attempts failed"),
+    ("lockstep_lease_expiries_total", "Attempts whose lease ran out"),
+    ("lockstep_cache_hits_total", "Reads by name answered from memory"),
+    ("lockstep_cache_misses_total", "Reads by name that had to be loaded"),
+    ("lockstep_cache_rejected_fills_total", "Loads that were too old to be kept"),
+    ("lockstep_cache_joiner_retries_total", "Reads that waited for a load and loaded again"),
+    ("lockstep_cache_floors_total", "Floors that commits have raised"),
+    ("lockstep_cache_evictions_total", "Entries that had to go for others"),
+    ("lockstep_instance_conflicts_total", "Steps of instances that another node was faster with"),
+    ("lockstep_start_fence_conflicts_total", "Starts of instances that met a publication"),
+    ("lockstep_expression_children_lost_total", "Processes of expressions that were lost"),
+];
 
-fn describe_cache() {
-    for (name, help) in [
-        ("lockstep_cache_hits_total", "Reads by name answered from memory"),
-        ("lockstep_cache_misses_total", "Reads by name that had to be loaded"),
-        ("lockstep_cache_rejected_fills_total", "Loads that were too old to be kept"),
-        ("lockstep_cache_joiner_retries_total", "Reads that waited for a load and loaded again"),
-        ("lockstep_cache_floors_total", "Floors that commits have raised"),
-        ("lockstep_cache_evictions_total", "Entries that had to go for others"),
-    ] {
+fn declare() {
+    for (name, help) in COUNTERS {
         metrics::describe_counter!(name, help);
+        metrics::counter!(name).increment(0);
     }
-    let help = "Age of the newest commit of another node when it was heard of";
-    metrics::describe_gauge!("lockstep_cache_lag_seconds", help);
+    let refused = "lockstep_rate_limited_total";
+    metrics::describe_counter!(refused, "Requests refused as too many");
+    for what in ["requests", "wrong_tokens"] {
+        metrics::counter!(refused, "what" => what).increment(0);
+    }
+    let lag = "lockstep_cache_lag_seconds";
+    metrics::describe_gauge!(lag, "Age of the newest commit of another node when it was heard of");
+    metrics::describe_gauge!(IN_FLIGHT, "Requests that are being answered");
+    for (name, help) in [
+        (REQUEST_SECONDS, "Time to answer a request"),
+        (RPC_SECONDS, "Time to answer a CBOR-RPC request"),
+        (SUMMARY_SECONDS, "Seconds required to gather coordinate summary"),
+        ("lockstep_pipeline_stage_seconds", "Time that a stage of publishing took"),
+        ("lockstep_pipeline_barrier_seconds", "Time until a change of definitions was effective"),
+    ] {
+        metrics::describe_histogram!(name, help);
+    }
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -98,7 +110,7 @@ impl Drop for InFlight {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let recorder = recorder();
-        describe();
+        declare();
         let seconds = ROUTES.iter().map(|_| [const { OnceLock::new() }; STATUSES.len()]).collect();
         Self { recorder, in_flight: gauge!(IN_FLIGHT), seconds }
     }

@@ -102,6 +102,14 @@ impl Task {
         &self.attempt.data
     }
 
+    /// Gives the trace context that the unit was added with: the text under `traceparent`.
+    pub fn traceparent(&self) -> Option<String> {
+        match self.attempt.data.dict().ok()?.remove("traceparent") {
+            Some(Datum::Text(context)) => Some(context),
+            _ => None,
+        }
+    }
+
     /// Borrows the whole attempt.
     pub fn attempt(&self) -> &Attempt {
         &self.attempt

@@ -7,7 +7,10 @@ use model::{
 use queue::Work;
 use serde_json::{Value as Json, json};
 
-use super::{message, rows::InstanceRow};
+use super::{
+    message,
+    rows::{Cause, InstanceRow},
+};
 use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan, is_sealed};
 
 /// What the names of units begin with that are steps of instances.
@@ -27,6 +30,9 @@ pub fn builtin_spec(builtin: Builtin) -> &'static str {
 
 /// What the names of the work specs begin with whose units the server does itself.
 const BUILTIN_PREFIX: &str = "lockstep.";
+
+/// The attribute of an event and the key of a unit's data that keep a trace context.
+const TRACEPARENT: &str = "traceparent";
 
 /// The runtime of the work specs for what the server does itself.
 pub const BUILTIN_RUNTIME: &str = "lockstep";
@@ -98,7 +104,7 @@ fn mail_spec(work: &mut Work<'_>, input: &Json) -> Result<String> {
 }
 
 /// Gives what the worker of a step is told: the input, and beside it what a receiver can tell a
-/// repetition by.
+/// repetition by, or the trace that the instance belongs to.
 fn data_of(row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
     let mut input = match &plan.input {
         Json::Object(map) => map.clone(),
@@ -111,8 +117,16 @@ fn data_of(row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
             about.insert("seal".to_owned(), format!("{:016x}", row.body.seal).into());
         }
         input.insert("lockstep".to_owned(), about);
+    } else if let Some(context) = trace_of(row) {
+        input.entry(TRACEPARENT).or_insert_with(|| context.clone());
     }
     data_from_json(&Json::Object(input))
+}
+
+/// Borrows the trace context of the event that an instance was started by.
+fn trace_of(row: &InstanceRow) -> Option<&Json> {
+    let Cause::Event { .. } = row.body.cause else { return None };
+    row.body.input.get(0)?.get(TRACEPARENT).filter(|context| context.is_string())
 }
 
 /// Takes the unit of a step back, unless it has ended.

@@ -24,9 +24,10 @@ use crate::{
 const EXEC_HELP: &str = "\
 The command is run by `sh -c` for each unit. It gets the data of the unit as JSON on standard input,
 and LOCKSTEP_URL, LOCKSTEP_NAMESPACE, LOCKSTEP_SPEC, LOCKSTEP_UNIT, LOCKSTEP_ATTEMPT and
-LOCKSTEP_ATTEMPT_TOKEN in its environment. Exit code 0 finishes the unit, 75 has it tried again,
-anything else fails it and keeps the last lines of standard error. A JSON object on standard output
-becomes the unit's data; its `output` becomes units of the next work spec.
+LOCKSTEP_ATTEMPT_TOKEN in its environment, and TRACEPARENT where the unit has a trace context. Exit
+code 0 finishes the unit, 75 has it tried again, anything else fails it and keeps the last lines of
+standard error. A JSON object on standard output becomes the unit's data; its `output` becomes units
+of the next work spec.
 Leases are renewed while the command runs; when one is lost, the command and all that it started are
 ended. SIGINT or SIGTERM lets running commands end; a second one ends everything.
 

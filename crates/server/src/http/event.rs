@@ -14,6 +14,7 @@ use crate::{
     body,
     call::{Call, mismatch},
     outcome::Outcome,
+    trace,
     wire::{EventList, Explanation, ReceivedList},
 };
 
@@ -64,7 +65,10 @@ pub(crate) fn random() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn send(call: &Call, events: Vec<CloudEvent>, status: StatusCode) -> Result<Outcome> {
+async fn send(call: &Call, mut events: Vec<CloudEvent>, status: StatusCode) -> Result<Outcome> {
+    for event in &mut events {
+        trace::carry(trace::context(&call.head.headers), event);
+    }
     let committed =
         call.write(call.namespace()?, vec![InstanceCommand::Send(events).into()]).await?;
     let received = committed.replies.into_iter().next();

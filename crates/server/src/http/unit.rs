@@ -9,7 +9,7 @@ use crate::{
     call::{Call, take},
     listing::{Items, Listing},
     outcome::Outcome,
-    urls,
+    trace, urls,
     wire::{AddUnits, Deleted, NamedUnit, NewUnit, PriorityChange, PutUnit, Unit, UnitList},
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn add(call: Call) -> Result<Outcome> {
     let mut added: AddUnits = call.json()?;
     let batch = added.work_units.take();
     let one = batch.is_none();
-    let units = match batch {
+    let mut units = match batch {
         Some(batch) if batch.len() > limits::BATCH_MAX => {
             let size = batch.len();
             return Err(Error::too_large("the batch of work units", size, limits::BATCH_MAX));
@@ -49,6 +49,9 @@ pub(crate) async fn add(call: Call) -> Result<Outcome> {
         Some(batch) => batch.into_iter().map(NewUnit::into_model).collect::<Result<Vec<_>>>()?,
         None => vec![added.into_one()?],
     };
+    for unit in &mut units {
+        trace::keep(trace::context(&call.head.headers), &mut unit.data)?;
+    }
     let spec_url = urls::spec(&namespace, &spec.name);
     let work_units: Vec<_> =
         units.iter().map(|unit| NamedUnit::new(&spec_url, &unit.name)).collect();
