@@ -104,10 +104,11 @@ fn command(task: &Task, options: &ExecOptions) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    // Whoever reads it checks it, as the recommendation says.
-    if let Some(context) = task.traceparent().filter(|context| !context.contains('\0')) {
-        command.env("TRACEPARENT", context);
-    }
+    // Whoever reads it checks it, as the recommendation says; that of the worker is another one.
+    match task.traceparent().filter(|context| !context.contains('\0')) {
+        Some(context) => command.env("TRACEPARENT", context),
+        None => command.env_remove("TRACEPARENT"),
+    };
     command
 }
 

@@ -47,6 +47,23 @@ fn quoted(path: &Path) -> String {
 }
 
 #[tokio::test]
+async fn a_program_gets_the_trace_context_of_its_unit() {
+    let lockstep = lockstep();
+    let spec = spec(&lockstep, value!({"name": "s"}), &[]).await;
+    let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let traced = json(value!({"traceparent": context}));
+    let odd = json(value!({"traceparent": 1}));
+    spec.add(vec![new_unit("a", traced), new_unit("b", odd)]).await.unwrap();
+    let command = r#"printf '{"trace": "%s"}' "${TRACEPARENT-none}""#;
+    let options = WorkerOptions { specs: vec![spec_name("s")], ..options() };
+    let worker = worker(&lockstep, options, command);
+    worker.run_until_empty(std::future::pending::<()>()).await.unwrap();
+    let done = units(&spec).await;
+    let texts: Vec<_> = done.iter().map(|unit| text_of(&unit.data, "trace")).collect();
+    assert_eq!(texts, [context, "none"]);
+}
+
+#[tokio::test]
 async fn a_program_gets_the_unit_and_gives_its_data() {
     let lockstep = lockstep();
     let next = spec(&lockstep, value!({"name": "next"}), &[]).await;

@@ -104,7 +104,9 @@ impl Endpoint {
                 return self.refuse(index, start, Refusal::panic(), form);
             }
         };
-        self.app.metrics.answered(index, response.status(), start.elapsed());
+        let status = response.status();
+        self.app.metrics.answered(index, status, start.elapsed());
+        tracing::debug!(parent: &span, route = route.path, status = status.as_u16(), "answered");
         response
     }
 

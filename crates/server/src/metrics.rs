@@ -86,6 +86,7 @@ fn declare() {
     }
     let lag = "lockstep_cache_lag_seconds";
     metrics::describe_gauge!(lag, "Age of the newest commit of another node when it was heard of");
+    metrics::gauge!(lag).increment(0.0);
     metrics::describe_gauge!(IN_FLIGHT, "Requests that are being answered");
     for (name, help) in [
         (REQUEST_SECONDS, "Time to answer a request"),

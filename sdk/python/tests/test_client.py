@@ -6,7 +6,7 @@ import doctest
 import unittest
 
 import lockstep.wire
-from lockstep import BadRequest, Client, Conflict, LostLease, NewUnit, NotFound, Unavailable
+from lockstep import Attempt, BadRequest, Client, Conflict, LostLease, NewUnit, NotFound, Unavailable
 from support import Case
 
 FLOW = """
@@ -134,9 +134,10 @@ class Workflows(Case):
             file.write(FLOW.replace("NAMESPACE", self.client.namespace))
         self.lockstep("workflow", "publish", file.name)
 
-    def pack(self) -> None:
+    def pack(self) -> Attempt:
         (attempt,) = self.client.claim("me", specs=["packing"], wait=30.0)
         self.client.finish(attempt, {"boxes": len(attempt.data["items"])})
+        return attempt
 
     def test_an_instance_is_started_once_and_followed(self) -> None:
         client = self.client
@@ -157,6 +158,14 @@ class Workflows(Case):
         self.assertTrue(self.client.send(data={"items": ["cup"]}, **event).is_duplicate)
         self.pack()
         self.assertEqual(self.client.wait(received.started[0])["output"], {"boxes": 1})
+
+    def test_a_step_belongs_to_the_trace_of_the_event(self) -> None:
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        event = dict(type="com.acme.order.placed.v1", source="shop", traceparent=trace)
+        self.client.send(data={"items": []}, **event)
+        self.assertEqual(self.pack().data, {"items": [], "traceparent": trace})
+        self.client.start("order", {"items": []})
+        self.assertEqual(self.pack().data, {"items": []})
 
 
 class Wire(unittest.TestCase):

@@ -1,6 +1,7 @@
 /** The worker: claims units, runs a function for each, and looks after their leases. */
 
 import { randomBytes, randomUUID } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { cpus, hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -189,6 +190,8 @@ export class Worker {
     if (lease < 1 || Math.min(concurrency, batch) < 1) {
       throw new RangeError("a worker needs a lease of 1 s, one task and one unit at least");
     }
+    // Each claim that waits listens for the stop, and there may be many.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** Makes a function run the units of a spec. */

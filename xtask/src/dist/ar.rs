@@ -8,7 +8,7 @@ pub(super) fn write(to: &mut impl Write, files: &[(&str, Vec<u8>)]) -> Result<()
     for (name, bytes) in files {
         // Name, time, owner, group, mode and size, each padded to its width.
         let size = bytes.len();
-        write!(to, "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, "100644")?;
+        writeln!(to, "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`", 0, 0, 0, "100644")?;
         to.write_all(bytes)?;
         if size % 2 == 1 {
             to.write_all(b"\n")?;

@@ -5,13 +5,15 @@ use crate::{repo::Repo, tidy::Finding};
 
 const BOOK: &str = "docs/book/src/";
 const SUMMARY: &str = "docs/book/src/SUMMARY.md";
+/// What tells programs that read the book where to begin; it has links like a page.
+const FOR_MACHINES: &str = "/llms.txt";
 
 /// Checks that every link leads to a page (and heading) that exists, and that the book's table of
 /// contents lists every page.
 pub(crate) fn check(repo: &Repo) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut listed = vec![SUMMARY.to_owned()];
-    for (path, text) in repo.ending(".md") {
+    for (path, text) in repo.ending(".md").chain(repo.ending(FOR_MACHINES)) {
         for Line { number, text } in prose(text) {
             for link in links(&text) {
                 let (file, heading) = link.split_once('#').unwrap_or((link, ""));
@@ -75,6 +77,7 @@ mod tests {
     fn broken_links_and_forgotten_pages_are_found() {
         let files = [
             (SUMMARY, "- [A](a.md)\n- [None](none.md)\n"),
+            ("docs/book/src/llms.txt", "- [A](a.md): first\n- [Gone](gone.md)\n"),
             (
                 "docs/book/src/a.md",
                 "# The `one` page\n[up](../../glossary.md#a-word) [x](#the-one-page)\n",
@@ -87,6 +90,7 @@ mod tests {
         let expected = [
             "docs/book/src/SUMMARY.md:2: no such file: none.md",
             "docs/book/src/b/c.md:1: no such heading: ../a.md#two",
+            "docs/book/src/llms.txt:2: no such file: gone.md",
             "docs/book/src/b/c.md:1: not listed in SUMMARY.md",
         ];
         assert_eq!(found, expected);

@@ -5,18 +5,21 @@ use crate::repo::Repo;
 
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 /// Papers that a stranger looks for.
-const EXPECTED: [&str; 8] = [
+const EXPECTED: [&str; 10] = [
     "README.md",
     ARCHITECTURE,
     "STYLE.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "UPGRADING.md",
+    "docs/book/src/llms.txt",
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "docs/glossary.md",
 ];
 /// Where a word in backticks is a path.
-const FOLDERS: [&str; 7] = ["crates/", "xtask/", "docs/", "examples/", "fuzz/", ".ci/", ".cargo/"];
+const FOLDERS: [&str; 9] =
+    ["crates/", "xtask/", "docs/", "examples/", "fuzz/", "sdk/", "deploy/", ".ci/", ".cargo/"];
 
 /// Checks the papers against the files.
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {

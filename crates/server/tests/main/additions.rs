@@ -220,3 +220,46 @@ async fn revisions_tag_what_was_read() {
     let future = server.send(at_least("18446744073709551615")).await;
     assert!((400..500).contains(&future.status) || future.status == 503, "{future:?}");
 }
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn units_keep_the_trace_context_that_they_came_with() {
+    let server = with_spec().await;
+    let mut client = server.connect().await;
+    let own = "00-11111111111111111111111111111111-2222222222222222-00";
+    let batch = json!({"work_units": [
+        {"name": "a", "data": {"n": 1}},
+        {"name": "b", "data": {"traceparent": own}},
+    ]});
+    let sent = Request::new("POST", UNITS).header("traceparent", TRACE).json(&batch);
+    assert_eq!(client.send(sent).await.status, 201);
+    let no_context = Request::new("POST", UNITS).header("traceparent", "00-zz-01");
+    assert_eq!(client.send(no_context.json(&json!({"name": "c"}))).await.status, 201);
+    let data = |attempt: &Value| (attempt["work_unit"].clone(), attempt["data"].clone());
+    let claimed = server.claim("w", 3).await;
+    let claimed: Vec<_> = claimed.iter().map(data).collect();
+    assert_eq!(
+        claimed,
+        [
+            (json!("a"), json!({"n": 1, "traceparent": TRACE})),
+            (json!("b"), json!({"traceparent": own})),
+            (json!("c"), Value::Null),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn events_keep_the_trace_context_that_they_came_with() {
+    let server = with_spec().await;
+    let mut client = server.connect().await;
+    let event = json!({"id": "1", "source": "s", "type": "t"});
+    let sent = Request::new("POST", "/namespace/n/event").header("traceparent", TRACE);
+    assert_eq!(client.send(sent.json(&event)).await.status, 200);
+    let hook = Request::new("POST", "/hooks/n/h").header("traceparent", TRACE);
+    assert_eq!(client.send(hook.json(&json!({}))).await.status, 202);
+    let events = server.get("/namespace/n/event").await.json()["events"].clone();
+    let events = events.as_array().unwrap();
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|event| event[0]["traceparent"] == TRACE), "{events:?}");
+}
