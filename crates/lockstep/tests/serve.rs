@@ -1,6 +1,6 @@
 //! The server as a process.
 
-use std::process::Stdio;
+use std::{io::Write as _, net::TcpStream, process::Stdio};
 
 use serde_json::Value;
 
@@ -81,6 +81,31 @@ fn logs_can_be_json_throughout() {
     for line in lines {
         serde_json::from_str::<Value>(&line.unwrap()).unwrap();
     }
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
+
+#[test]
+fn what_is_logged_of_a_request_has_the_trace_of_its_caller() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["--log-format", "json", "--log", "info,server=debug"];
+    let mut child = lockstep(home.path())
+        .args(["serve", "--store", "memory", "--listen", "127.0.0.1:0"])
+        .args(args)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let mut lines = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let address = lines.next().unwrap()["fields"]["address"].as_str().unwrap().to_owned();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head = format!("GET /livez HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    write!(stream, "{head}traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\n").unwrap();
+    let logged = lines.find(|line| line["fields"]["message"] == "answered").unwrap();
+    assert_eq!(logged["fields"]["route"], "/livez");
+    assert_eq!(logged["span"]["trace"], trace, "{logged}");
+    terminate(&child);
+    assert_eq!(lines.last().unwrap()["fields"]["message"], "stopping");
     assert_eq!(wait(&mut child).code(), Some(0));
 }
 

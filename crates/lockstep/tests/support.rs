@@ -189,7 +189,18 @@ pub fn post(url: &str, path: &str, body: &str) -> u16 {
     ask(url, "POST", path, body)
 }
 
+/// Sends one HTTP request by hand, and gives the body of the answer, which must be 200.
+pub fn fetch(url: &str, path: &str) -> String {
+    let answer = exchange(url, "GET", path, "");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
 fn ask(url: &str, method: &str, path: &str, body: &str) -> u16 {
+    exchange(url, method, path, body).split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn exchange(url: &str, method: &str, path: &str, body: &str) -> String {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -201,5 +212,5 @@ fn ask(url: &str, method: &str, path: &str, body: &str) -> u16 {
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    answer
 }

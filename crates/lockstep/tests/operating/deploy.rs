@@ -16,14 +16,14 @@ fn deploy(name: &str) -> String {
 
 /// Insists on arguments that the program takes: it shows its help instead of doing anything, but
 /// only once it has understood all that comes before.
-fn understood(args: &[&str]) {
+pub(super) fn understood(args: &[&str]) {
     let home = tempfile::tempdir().unwrap();
     let said = run(&mut lockstep(home.path()), &[args, &["--help"]].concat());
     assert_eq!(said.code, 0, "{args:?}: {said:?}");
 }
 
 /// Insists on variables that the program reads, with values that it takes.
-fn known(variables: &BTreeMap<String, String>) {
+pub(super) fn known(variables: &BTreeMap<String, String>) {
     let home = tempfile::tempdir().unwrap();
     let mut command = lockstep(home.path());
     command.env_remove("LOCKSTEP_RPC").envs(variables);
@@ -81,6 +81,9 @@ fn compose_starts_two_nodes_over_one_database() {
     let password = &postgres["environment"]["POSTGRES_PASSWORD_FILE"];
     assert_eq!(password, "/run/secrets/postgres_password");
     assert!(file["secrets"]["postgres_password"]["file"].is_string());
+    let dovecot = &services["dovecot"];
+    assert_eq!(words(&dovecot["profiles"]), ["mail"], "it runs only when it is asked for");
+    assert!(words(&dovecot["ports"]).iter().all(|port| port.starts_with("127.0.0.1:")));
     let published = ours.iter().flat_map(|(_, it)| it["ports"].as_array().into_iter().flatten());
     assert!(published.clone().all(|port| port.as_str().unwrap().starts_with("127.0.0.1:")));
     assert_eq!(published.count(), 2);

@@ -2,5 +2,7 @@
 
 mod deploy;
 mod export;
+mod helm;
+mod observe;
 mod refused;
 mod traffic;
