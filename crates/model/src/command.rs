@@ -169,7 +169,7 @@ pub struct SetUnits {
 }
 
 /// What to do with a selected unit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
     /// Deletes the unit with its attempts.
@@ -182,6 +182,8 @@ pub enum UnitChange {
     Meta(UnitMeta),
     /// Detaches the active attempt of units that are finished or failed, so that they run again.
     Again,
+    /// Replaces the data of units that nobody works on: those that are available or delayed.
+    Data(Data),
 }
 
 /// A request for work.

@@ -82,10 +82,7 @@ fn again(
     data: Data,
     meta: UnitMeta,
 ) -> Result<UnitRow> {
-    if unit.data != data {
-        keep_attempt_data(work, &unit)?;
-    }
-    unit.data = data;
+    replace_data(work, &mut unit, data)?;
     unit.meta = meta;
     if unit.status != UnitStatus::Pending {
         unit.active = None;
@@ -93,6 +90,15 @@ fn again(
         spec.move_unit(&mut unit, status);
     }
     Ok(unit)
+}
+
+/// Replaces a unit's data; what its attempts show stays as it is.
+pub(crate) fn replace_data(work: &mut Work<'_>, unit: &mut UnitRow, data: Data) -> Result<()> {
+    if unit.data != data {
+        keep_attempt_data(work, unit)?;
+        unit.data = data;
+    }
+    Ok(())
 }
 
 /// Gives attempts that show their unit's data a copy of it, because that data is about to change.

@@ -11,20 +11,22 @@ use crate::{
 
 /// Changes or deletes one bounded part of what the filter selects.
 pub(crate) fn set_units(work: &mut Work<'_>, command: &SetUnits) -> Result<Reply> {
-    match command.change {
-        UnitChange::Priority(number) | UnitChange::Adjust(number) => add::check_priority(number)?,
+    match &command.change {
+        UnitChange::Priority(number) | UnitChange::Adjust(number) => add::check_priority(*number)?,
         UnitChange::Meta(meta) => add::check_priority(meta.priority)?,
-        UnitChange::Delete | UnitChange::Again => {}
+        UnitChange::Delete | UnitChange::Again | UnitChange::Data(_) => {}
     }
     let mut spec = work.spec(&command.spec)?;
     let mut filter = command.filter.clone();
-    if command.change == UnitChange::Again {
-        // Part of the filter, so that its limit counts the units that can run again and no others.
-        let ended = |status: &UnitStatus| match status {
-            UnitStatus::Finished | UnitStatus::Failed => true,
-            UnitStatus::Available | UnitStatus::Pending | UnitStatus::Delayed => false,
-        };
-        filter.statuses.get_or_insert_with(|| UnitStatus::ALL.to_vec()).retain(ended);
+    // Part of the filter, so that its limit counts the units that can be changed and no others.
+    let can_change = |status: &UnitStatus| match (&command.change, status) {
+        (UnitChange::Again, UnitStatus::Finished | UnitStatus::Failed)
+        | (UnitChange::Data(_), UnitStatus::Available | UnitStatus::Delayed) => true,
+        (UnitChange::Again | UnitChange::Data(_), _) => false,
+        _ => true,
+    };
+    if UnitStatus::ALL.iter().any(|status| !can_change(status)) {
+        filter.statuses.get_or_insert_with(|| UnitStatus::ALL.to_vec()).retain(can_change);
     }
     let (mut units, mut next) = select(work.tx, &spec, &filter, limits::SWEEP_MAX)?;
     let count = units.len() as u64;
@@ -40,7 +42,7 @@ pub(crate) fn set_units(work: &mut Work<'_>, command: &SetUnits) -> Result<Reply
         work.events.push(EventBody::UnitsDeleted(spec.name.clone(), names));
     } else {
         for unit in &mut units {
-            change(work, &mut spec, unit, command.change)?;
+            change(work, &mut spec, unit, &command.change)?;
         }
         work.tx.put_all(&units)?;
         work.events.push(EventBody::UnitsChanged(spec.name.clone(), names));
@@ -53,21 +55,22 @@ fn change(
     work: &mut Work<'_>,
     spec: &mut SpecRow,
     unit: &mut UnitRow,
-    change: UnitChange,
+    change: &UnitChange,
 ) -> Result<()> {
     match change {
-        UnitChange::Priority(priority) => unit.meta.priority = priority,
+        UnitChange::Priority(priority) => unit.meta.priority = *priority,
         UnitChange::Adjust(delta) => {
             unit.meta.priority += delta;
             add::check_priority(unit.meta.priority)?;
         }
         UnitChange::Meta(meta) => {
-            unit.meta = meta;
+            unit.meta = *meta;
             if unit.active.is_none() {
-                spec.move_unit(unit, add::idle_status(work.now, meta));
+                spec.move_unit(unit, add::idle_status(work.now, *meta));
             }
         }
         UnitChange::Again => attempt::release(work, spec, unit),
+        UnitChange::Data(data) => add::replace_data(work, unit, data.clone())?,
         UnitChange::Delete => {}
     }
     Ok(())

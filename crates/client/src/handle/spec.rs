@@ -79,6 +79,7 @@ impl SpecHandle {
         let mut total = 0;
         loop {
             let (spec, part) = (self.spec.clone(), filter.clone());
+            let change = change.clone();
             let command = QueueCommand::SetUnits(SetUnits { spec, filter: part, change });
             let (count, next) = take!(self.lockstep.command(command).await?,
                 Reply::Swept { count, next } => (count, next))?;

@@ -7,6 +7,7 @@ mod cached;
 mod cluster;
 mod depth;
 mod floors;
+mod followed;
 mod idle;
 mod steady;
 mod work;
@@ -131,7 +132,10 @@ impl<'a> Bench<'a> {
         let more = work::more_clients(&three);
         note(cached::PART);
         let cached = self.cached(&echo)?;
-        Ok([echo, floors, one, three, more, cached].into_iter().flatten().collect())
+        note(followed::PART);
+        let followed = self.followed()?;
+        let all = [echo, floors, one, three, more, cached, followed];
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// Starts so many nodes over the database.

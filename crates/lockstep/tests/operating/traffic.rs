@@ -131,7 +131,9 @@ fn command(random: &mut Random, attempts: &[AttemptRef], step: usize) -> Command
         23 => QueueCommand::SetUnits(SetUnits {
             spec: of_spec,
             filter: all(),
-            change: *random.pick(&[UnitChange::Delete, UnitChange::Adjust(0.1), UnitChange::Again]),
+            change: random
+                .pick(&[UnitChange::Delete, UnitChange::Adjust(0.1), UnitChange::Again])
+                .clone(),
         }),
         24 if random.percent(30) => QueueCommand::DestroyNamespace,
         24 => QueueCommand::DestroySpec { spec: of_spec },

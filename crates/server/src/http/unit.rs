@@ -142,7 +142,7 @@ async fn sweep(call: &Call, change: UnitChange) -> Result<(u64, Revision)> {
     let wanted = u64::from(filter.limit);
     let (mut total, mut step) = (0, 0);
     loop {
-        let swept = SetUnits { spec: spec.clone(), filter: filter.clone(), change };
+        let swept = SetUnits { spec: spec.clone(), filter: filter.clone(), change: change.clone() };
         let (count, next, revision) = sweep_once(call, &namespace, swept, step).await?;
         total += count;
         let Some(next) = next.filter(|_| wanted == 0 || total < wanted) else {

@@ -211,7 +211,8 @@ fn by_keys(
     let command = |names: &[UnitName]| {
         let (names, statuses) = (Some(names.to_vec()), statuses.cloned());
         let filter = UnitFilter { names, statuses, ..UnitFilter::default() };
-        QueueCommand::SetUnits(SetUnits { spec: spec.clone(), filter, change })
+        let (spec, change) = (spec.clone(), change.clone());
+        QueueCommand::SetUnits(SetUnits { spec, filter, change })
     };
     keys.chunks(limits::SWEEP_MAX as usize).map(command).collect()
 }

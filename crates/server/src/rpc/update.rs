@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    AddUnits, Answer, Attempt, AttemptChange, Change, ChangeAttempts, Data, Error, MakeAttempt,
-    Namespace, NewUnit, Query, QueueCommand, Reply, Result, SetUnits, SpecRef, Unit, UnitChange,
-    UnitFilter, UnitRef, UnitStatus, WorkerName,
+    Answer, Attempt, AttemptChange, Change, ChangeAttempts, Data, Error, MakeAttempt, Namespace,
+    Query, QueueCommand, Reply, Result, SetUnits, SpecRef, Unit, UnitChange, UnitFilter, UnitRef,
+    UnitStatus, WorkerName,
 };
 
 use super::{methods::Call, value::Value};
@@ -77,7 +77,7 @@ impl Asked {
                 change_attempt(call, active, change, self.data.clone()).await
             }
             (UnitStatus::Finished | UnitStatus::Failed, Wanted::Available) => {
-                run_again(call, &self.unit).await
+                self.set(call, UnitChange::Again, &[UnitStatus::Finished, UnitStatus::Failed]).await
             }
             (UnitStatus::Failed, Wanted::Finished) => {
                 change_attempt(call, active, Change::Finish, None).await
@@ -98,7 +98,11 @@ impl Asked {
     /// Changes a unit that nobody works on: only its data, or through an attempt of the caller's.
     async fn without_attempt(&self, call: &Call, unit: &Unit) -> Result<Option<bool>> {
         let change = match self.wanted {
-            Wanted::Any | Wanted::Available => return self.set_data(call, unit).await,
+            Wanted::Any | Wanted::Available => {
+                let Some(data) = self.data.clone() else { return Ok(Some(false)) };
+                let idle = [UnitStatus::Available, UnitStatus::Delayed];
+                return self.set(call, UnitChange::Data(data), &idle).await;
+            }
             Wanted::Pending => Change::Renew(self.lease),
             Wanted::Finished => Change::Finish,
             Wanted::Failed => Change::Fail,
@@ -115,13 +119,25 @@ impl Asked {
         change_attempt(call, attempt, change, self.data.clone()).await
     }
 
-    async fn set_data(&self, call: &Call, unit: &Unit) -> Result<Option<bool>> {
-        let Some(data) = self.data.clone() else { return Ok(Some(false)) };
-        let spec = SpecRef { name: unit.spec.clone(), id: None };
-        let new = NewUnit { name: unit.name.clone(), data, meta: unit.meta, delay: None };
-        let add = AddUnits { spec, units: vec![new] };
-        call.command(QueueCommand::AddUnits(add)).await?;
-        Ok(Some(true))
+    /// Changes the unit itself as long as it is in one of these states.
+    async fn set(
+        &self,
+        call: &Call,
+        change: UnitChange,
+        statuses: &[UnitStatus],
+    ) -> Result<Option<bool>> {
+        let filter = UnitFilter {
+            names: Some(vec![self.unit.name.clone()]),
+            statuses: Some(statuses.to_vec()),
+            ..UnitFilter::default()
+        };
+        let spec = SpecRef { name: self.unit.spec.clone(), id: None };
+        let set = SetUnits { spec, filter, change };
+        match call.command(QueueCommand::SetUnits(set)).await? {
+            Reply::Swept { count: 0, .. } => Ok(None),
+            Reply::Swept { .. } => Ok(Some(true)),
+            _ => Err(mismatch()),
+        }
     }
 }
 
@@ -140,21 +156,5 @@ async fn change_attempt(
         Some(Err(Error::LostLease | Error::NotPending | Error::Gone)) => Ok(None),
         Some(Err(error)) => Err(error),
         None => Err(mismatch()),
-    }
-}
-
-/// Makes a unit that has ended ready again.
-async fn run_again(call: &Call, unit: &UnitRef) -> Result<Option<bool>> {
-    let filter = UnitFilter {
-        names: Some(vec![unit.name.clone()]),
-        statuses: Some(vec![UnitStatus::Finished, UnitStatus::Failed]),
-        ..UnitFilter::default()
-    };
-    let spec = SpecRef { name: unit.spec.clone(), id: None };
-    let set = SetUnits { spec, filter, change: UnitChange::Again };
-    match call.command(QueueCommand::SetUnits(set)).await? {
-        Reply::Swept { count: 0, .. } => Ok(None),
-        Reply::Swept { .. } => Ok(Some(true)),
-        _ => Err(mismatch()),
     }
 }

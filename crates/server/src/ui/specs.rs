@@ -139,7 +139,7 @@ pub(crate) async fn change_units(call: Call) -> Result<Outcome> {
     let mut filter = UnitFilter { statuses: Some(vec![status]), ..UnitFilter::default() };
     let here = place::spec(&namespace, &spec.name);
     for _ in 0..SWEEPS_MAX {
-        let sweep = SetUnits { spec: spec.clone(), filter: filter.clone(), change };
+        let sweep = SetUnits { spec: spec.clone(), filter: filter.clone(), change: change.clone() };
         match ask::change(&call, &namespace, QueueCommand::SetUnits(sweep)).await? {
             Reply::Swept { next: Some(next), .. } => filter.after = Some(next),
             _ => return Ok(Outcome::see_other(format!("{here}?done={done}"))),

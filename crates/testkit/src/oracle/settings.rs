@@ -120,10 +120,14 @@ impl Oracle {
     pub(super) fn set_units(&mut self, command: &SetUnits) -> Result<Reply> {
         self.spec(&command.spec)?;
         let mut filter = command.filter.clone();
-        if command.change == UnitChange::Again {
+        let only = match &command.change {
+            UnitChange::Again => Some([UnitStatus::Finished, UnitStatus::Failed]),
+            UnitChange::Data(_) => Some([UnitStatus::Available, UnitStatus::Delayed]),
+            _ => None,
+        };
+        if let Some(only) = only {
             let asked = filter.statuses.unwrap_or_else(|| UnitStatus::ALL.to_vec());
-            let ended = [UnitStatus::Finished, UnitStatus::Failed];
-            filter.statuses = Some(ended.into_iter().filter(|s| asked.contains(s)).collect());
+            filter.statuses = Some(only.into_iter().filter(|s| asked.contains(s)).collect());
         }
         let names = self.select(&command.spec.name, &filter);
         let units = &mut self.spec(&command.spec)?.units;
@@ -135,12 +139,13 @@ impl Oracle {
                 continue;
             }
             let Some(unit) = units.get_mut(&name) else { continue };
-            match command.change {
+            match &command.change {
                 UnitChange::Delete => {}
-                UnitChange::Priority(priority) => unit.meta.priority = priority,
-                UnitChange::Adjust(delta) => unit.meta.priority += delta,
-                UnitChange::Meta(meta) => unit.meta = meta,
+                UnitChange::Priority(priority) => unit.meta.priority = *priority,
+                UnitChange::Adjust(delta) => unit.meta.priority += *delta,
+                UnitChange::Meta(meta) => unit.meta = *meta,
                 UnitChange::Again => unit.active = None,
+                UnitChange::Data(data) => unit.data = data.clone(),
             }
             count += 1;
         }

@@ -28,6 +28,7 @@ cases![
     again_runs_finished_and_failed_units,
     a_limit_counts_only_units_that_can_run_again,
     changing_meta_by_filter,
+    only_idle_units_get_other_data,
     adding_with_a_delay,
     of_one_name_the_last_counts,
     priorities_must_be_finite,
@@ -256,6 +257,20 @@ fn a_limit_counts_only_units_that_can_run_again(w: &World) {
     assert_eq!((failed, finished), (UnitStatus::Available, UnitStatus::Finished));
     w.set_units("spec", first, UnitChange::Again);
     assert_eq!(w.status("spec", "finished"), UnitStatus::Available);
+}
+
+fn only_idle_units_get_other_data(w: &World) {
+    seven_states(w);
+    let before = STATES.map(|state| w.unit("spec", state));
+    let other = data(&json!({ "other": 1 }));
+    assert_eq!(w.set_units("spec", all(), UnitChange::Data(other.clone())), 4);
+    for (state, mut unit) in STATES.into_iter().zip(before) {
+        if matches!(unit.status, UnitStatus::Available | UnitStatus::Delayed) {
+            unit.data = other.clone();
+        }
+        assert_eq!(w.unit("spec", state), unit, "nothing else is changed");
+    }
+    assert_eq!(w.set_units("spec", named(["absent"]), UnitChange::Data(other)), 0);
 }
 
 fn changing_meta_by_filter(w: &World) {

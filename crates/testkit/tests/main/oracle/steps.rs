@@ -238,6 +238,7 @@ fn sweep() -> impl Strategy<Value = QueueCommand> {
         1 => priority().prop_map(UnitChange::Priority),
         1 => priority().prop_map(UnitChange::Adjust),
         2 => Just(UnitChange::Again),
+        1 => said().prop_map(UnitChange::Data),
     ];
     (spec(), filter(), change).prop_map(|(spec, filter, change)| {
         QueueCommand::SetUnits(SetUnits { spec, filter, change })
