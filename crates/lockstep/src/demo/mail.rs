@@ -152,9 +152,11 @@ impl Place {
         let folder = self.0.join("accounts");
         fs::create_dir_all(&folder)?;
         let [left, right] = SIDES.map(|side| format!("maildir:{}", self.0.join(side).display()));
+        let removed = self.0.join("removed");
         let account = format!(
             "namespace = {NAMESPACE:?}\nleft.url = {left:?}\nright.url = {right:?}\n\
-             sync.interval = \"1s\"\n[guard]\ncount = {GUARD}\npercent = 10\nemptied = 100\n"
+             sync.interval = \"1s\"\nsync.removed = {removed:?}\n\
+             [guard]\ncount = {GUARD}\npercent = 10\nemptied = 100\n"
         );
         fs::write(folder.join(format!("{ACCOUNT}.toml")), account)?;
         Ok(folder)

@@ -114,11 +114,8 @@ fn lock(name: &str) -> Result<fs::File> {
 
 /// Puts together both sides of an account, and where what is removed is kept.
 pub(super) fn account(name: &str, file: &AccountFile) -> Result<Account> {
-    let kept = MaildirSettings {
-        root: settings::state(name, "removed")?,
-        layout: Layout::Nested,
-        read_only: false,
-    };
+    let kept =
+        MaildirSettings { root: file.removed(name)?, layout: Layout::Nested, read_only: false };
     fs::create_dir_all(&kept.root)
         .with_context(|| format!("cannot make {}", kept.root.display()))?;
     let stores = file.stores();

@@ -98,6 +98,9 @@ pub(super) struct SyncFile {
     interval: String,
     /// How long another node waits before it takes a round over from one that is gone.
     lease: String,
+    /// Where removed messages are kept, if not in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<PathBuf>,
 }
 
 impl Default for SyncFile {
@@ -109,6 +112,7 @@ impl Default for SyncFile {
             grace: "5s".to_owned(),
             interval: "5m".to_owned(),
             lease: "15s".to_owned(),
+            removed: None,
         }
     }
 }
@@ -138,6 +142,11 @@ impl AccountFile {
     /// Gives the time for which a node has a round to itself without saying that it is alive.
     pub(super) fn lease(&self) -> Result<Duration> {
         Ok(span::parse(&self.sync.lease)?.clamp(LEASE_MIN, LEASE_MAX))
+    }
+
+    /// Gives the place of removed messages.
+    pub(super) fn removed(&self, name: &str) -> Result<PathBuf> {
+        self.sync.removed.clone().map_or_else(|| state(name, "removed"), Ok)
     }
 
     /// Gives both stores.
