@@ -55,8 +55,9 @@ fn echo() -> (String, mpsc::Receiver<String>) {
     (url, heard)
 }
 
-/// A workflow that brings each of its secrets into a step of some kind.
-fn document(echo: &str) -> String {
+/// A workflow that brings each of its secrets into a step of some kind; first those that go along
+/// with requests.
+fn requests(echo: &str) -> String {
     let names: Vec<String> = (0..SECRETS).map(|number| format!("s{number}")).collect();
     format!(
         r#"document: {{dsl: 1.0.3, namespace: shop, name: canaries, version: 1.0.0}}
@@ -98,7 +99,15 @@ do:
             authority: '{echo}'
             grant: client_credentials
             client: {{id: me, secret: '${{ $secrets.s7 }}'}}
-- fails:
+"#,
+        names = names.join(", ")
+    )
+}
+
+/// The rest of it: what fails, what runs here, and what is done without a request.
+fn others(echo: &str) -> String {
+    format!(
+        r#"- fails:
     try:
     - ask:
         call: http
@@ -141,8 +150,7 @@ do:
 - last:
     call: http
     with: {{method: post, endpoint: '{echo}/last', body: '${{ $context }}'}}
-"#,
-        names = names.join(", ")
+"#
     )
 }
 
@@ -183,7 +191,8 @@ fn no_secret_is_kept_anywhere() {
     let server = Server::start_with(home, &flags);
     let shop = |args: &[&str]| server.json(&[&["--namespace", "shop"], args].concat());
     let publish = ["workflow", "publish", "-", "--json", "--namespace", "shop"];
-    run_with(&mut server.command(), &publish, &document(&echo)).with_code(0);
+    let document = requests(&echo) + &others(&echo);
+    run_with(&mut server.command(), &publish, &document).with_code(0);
     shop(&["spec", "set", "name=others"]);
     let id = shop(&["run", "canaries", "--input", "{}"])["instance"].as_u64().unwrap();
     let unit = until("the step of another worker is there", || {
