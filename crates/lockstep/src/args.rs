@@ -76,7 +76,7 @@ pub(crate) struct Global {
 #[derive(Subcommand)]
 pub(crate) enum Noun {
     /// Run the server
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Namespaces, each a queue of its own
     #[command(subcommand)]
     Namespace(namespace::Verb),

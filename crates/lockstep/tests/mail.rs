@@ -302,7 +302,6 @@ fn told(server: &Server) -> BTreeMap<String, usize> {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a story is read from top to bottom")]
 fn mail_starts_a_workflow_that_acts_on_mail_and_much_waits_for_approval() {
     let home = Home::new();
     let accounts = home.path(".config/lockstep/mail");

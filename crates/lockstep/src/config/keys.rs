@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 19] = [
+pub(super) const KEYS: [Key; 20] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
