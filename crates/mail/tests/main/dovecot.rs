@@ -314,7 +314,7 @@ fn a_change_ends_the_waiting_and_waiting_can_be_given_up() {
         let sent = folder("Sent");
         driver.create_folder(&sent).await.unwrap();
         let both = [inbox.clone(), sent.clone()];
-        // Of the moment from which on it waits nobody else is told, so mails come until it sees one.
+        // Nobody is told from when on it waits, so mails come until it sees one.
         let arrivals = async {
             loop {
                 append(&mut other, &anywhere(&sent), &[mail(2)]).await.unwrap();

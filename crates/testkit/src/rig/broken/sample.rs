@@ -91,7 +91,10 @@ const BODIES: [(&str, &str); 36] = [
 ];
 
 /// A document to publish.
-const WILD: &str = r#"{"documents": [{"source": "document: {dsl: '1.0.3', namespace: rig, name: wild, version: '1.0.0'}\ndo:\n- a: {set: {b: 1}}\n"}]}"#;
+const WILD: &str = concat!(
+    r#"{"documents": [{"source": "document: {dsl: '1.0.3', namespace: rig, name: wild, "#,
+    r#"version: '1.0.0'}\ndo:\n- a: {set: {b: 1}}\n"}]}"#
+);
 
 /// Everything that can be called.
 pub(super) struct Routes {
