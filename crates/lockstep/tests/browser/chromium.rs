@@ -179,7 +179,11 @@ impl Browser {
 
     /// Gives the text of the first element that a selector finds; empty if there is none.
     pub fn text(&mut self, selector: &str) -> String {
-        let script = format!("document.querySelector({})?.innerText ?? ''", json!(selector));
+        // What is drawn has no inner text.
+        let script = format!(
+            "(found => found?.innerText ?? found?.textContent ?? '')(document.querySelector({}))",
+            json!(selector)
+        );
         self.eval(&script).as_str().unwrap_or_default().to_owned()
     }
 

@@ -64,7 +64,6 @@ fn find_a_failed_instance_and_retry_it_with_edited_input() {
 
     // The journal is gone through step by step, and the drawing shows how it stood.
     browser.lead(|browser| browser.click(".stepper a[rel=prev]"));
-    browser.lead(|browser| browser.click(".stepper a[rel=prev]"));
     assert_eq!(browser.text("#graph .failed"), "");
     browser.go(&format!("{}/ui/ns/shop/instance/{id}", server.url));
 

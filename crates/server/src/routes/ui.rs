@@ -43,7 +43,7 @@ pub(super) const ROUTES: &[Route] = &[
     does("/ui/theme", "ui_theme", to!(ui::set_theme)).open(),
     shows("/ui/namespaces", "ui_namespaces", to!(ui::namespaces::list)).reads(Namespace, Own),
     does("/ui/namespaces", "ui_change_namespaces", to!(ui::namespaces::change))
-        .writes(Namespace, Place::Body),
+        .writes(Namespace, Own),
     shows("/ui/nodes", "ui_nodes", to!(ui::operate::nodes)).reads(Server, Place::Server),
     shows("/ui/tokens", "ui_tokens", to!(ui::operate::tokens)).reads(Token, Place::Server),
     does("/ui/tokens", "ui_change_tokens", to!(ui::operate::change_tokens))
