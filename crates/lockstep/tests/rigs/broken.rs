@@ -81,7 +81,7 @@ impl Backend for Faulty {
 #[track_caller]
 fn finds(fault: Fault, says: &str) {
     let local = Local::with(|backend| Arc::new(Faulty { backend, fault }));
-    let report = broken(&local, 500, seed("planted defect"));
+    let report = broken(&local, 2_000, seed("planted defect"));
     assert!(report.violations.iter().any(|what| what.contains(says)), "{report}");
     assert_eq!(report.panics > 0, matches!(fault, Fault::Panic), "{report}");
 }

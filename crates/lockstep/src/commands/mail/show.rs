@@ -57,7 +57,8 @@ pub(crate) struct EventsArgs {
 /// What to let through.
 #[derive(Args)]
 pub(crate) struct ApproveArgs {
-    /// The token that stands for the held set
+    /// The token that stands for the held set; it is no token for access, which has a flag
+    #[arg(id = "held", value_name = "TOKEN")]
     token: String,
     /// It is of an account that the server keeps in step
     #[arg(long)]
