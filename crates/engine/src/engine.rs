@@ -244,6 +244,7 @@ pub(crate) fn claims_of(write: &Write) -> Write {
         request_id: write.request_id.as_ref().map(|id| request::waiting(id)),
         commands: write.commands.iter().filter(|command| is_claim(command)).cloned().collect(),
         wait: Duration::ZERO,
+        caller: write.caller.clone(),
     }
 }
 

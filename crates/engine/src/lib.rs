@@ -1,6 +1,7 @@
 //! One door over a store: applies writes, answers reads, does what falls due, and lets claims wait.
 
 mod admin;
+mod audit;
 mod cache;
 mod clock;
 mod due;
@@ -16,6 +17,7 @@ mod waiters;
 mod workflow;
 mod write;
 
+pub use audit::{Followed, verify_audit};
 pub use cache::{CacheCounts, CacheOptions, Cached};
 pub use clock::{Clock, SystemClock, clock_of};
 pub use engine::Engine;

@@ -5,6 +5,7 @@ use queue::{Findings, Verifier};
 use store::{Doc, Snapshot, Table, tables};
 
 use crate::admin::TokenRow;
+use crate::audit::Chains;
 use crate::request::RequestRow;
 
 /// Looks over all rows of a store, and tells of each when it comes.
@@ -17,12 +18,13 @@ pub fn verify(snapshot: &mut dyn Snapshot, mut seen: impl FnMut()) -> Result<Fin
         verifier.findings.add(damage);
     }
     // What is left of destroyed things is known before their rows come.
-    let first = [&tables::NAMESPACE, &tables::RUBBLE];
+    let first = [&tables::NAMESPACE, &tables::RUBBLE, &tables::AUDIT_HEAD];
+    let mut chains = Chains::default();
     let rest = tables::ALL.into_iter().filter(|table| first.iter().all(|it| it.id != table.id));
     for table in first.into_iter().chain(rest) {
         let all = snapshot.each(table, &mut |doc| {
             seen();
-            row(&mut verifier, table, doc);
+            row(&mut verifier, &mut chains, table, doc);
             Ok(())
         });
         match all {
@@ -30,10 +32,11 @@ pub fn verify(snapshot: &mut dyn Snapshot, mut seen: impl FnMut()) -> Result<Fin
             other => other?,
         }
     }
+    chains.findings(&mut verifier.findings);
     Ok(verifier.end())
 }
 
-fn row(verifier: &mut Verifier, table: &'static Table, doc: Doc) {
+fn row(verifier: &mut Verifier, chains: &mut Chains, table: &'static Table, doc: Doc) {
     let key = doc.key.clone();
     let read = match table.id {
         id if id == tables::TOKEN.id => {
@@ -42,6 +45,8 @@ fn row(verifier: &mut Verifier, table: &'static Table, doc: Doc) {
         id if id == tables::REQUEST.id => {
             queue::read::<RequestRow>(doc, &mut verifier.findings).map(drop)
         }
+        id if id == tables::AUDIT_HEAD.id => return chains.head(doc),
+        id if id == tables::AUDIT.id => return chains.row(doc),
         _ => return verifier.row(table, doc),
     };
     if let Err(error) = read {

@@ -11,7 +11,7 @@ use store::{Job, Tx};
 use tokio::sync::oneshot;
 
 use crate::{
-    admin,
+    admin, audit,
     engine::{claims_of, merge, only_claims, stopped},
     request,
     shared::{Look, Shared},
@@ -92,6 +92,7 @@ impl WriteJob {
         // A namespace that is not there has no history under which an answer could be kept.
         let nowhere = work.is_new() && work.events.is_empty();
         flow::instance::units_ended(&mut work)?;
+        audit::note(&mut work, &write.caller, write.commands.iter().zip(&replies))?;
         let closed = work.close()?;
         let committed = Committed { revision: closed.revision, replies, events: closed.events };
         if let Some((id, digest)) = digest

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attempt, backup, bench, completions, config, demo, event, export, health, import, instance,
-    load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit, verify, worker,
-    workflow,
+    attempt, audit, backup, bench, completions, config, demo, event, export, health, import,
+    instance, load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit,
+    verify, worker, workflow,
 };
 
 const EXIT_CODES: &str = "\
@@ -127,6 +127,9 @@ pub(crate) enum Noun {
     Verify(verify::VerifyArgs),
     /// Ask a server whether it is ready
     Health(health::HealthArgs),
+    /// The audit log: who changed what and when
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Tokens: who may do what
     #[command(subcommand)]
     Token(token::Verb),
@@ -175,6 +178,7 @@ impl Noun {
             | Self::Node(_)
             | Self::Summary(_)
             | Self::Load(_)
+            | Self::Audit(_)
             | Self::Token(_)
             | Self::Demo(_)
             | Self::Bench(_)

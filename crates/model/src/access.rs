@@ -41,6 +41,8 @@ pub enum Resource {
     Event,
     /// Mail accounts: what is remembered of them.
     Mail,
+    /// The audit log.
+    Audit,
     /// Tokens.
     Token,
     /// The server: metrics and the like.
@@ -49,7 +51,7 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
@@ -60,6 +62,7 @@ impl Resource {
         Self::Instance,
         Self::Event,
         Self::Mail,
+        Self::Audit,
         Self::Token,
         Self::Server,
     ];
@@ -77,6 +80,7 @@ impl Resource {
             Self::Instance => "instance",
             Self::Event => "event",
             Self::Mail => "mail",
+            Self::Audit => "audit",
             Self::Token => "token",
             Self::Server => "server",
         }
@@ -147,6 +151,7 @@ impl Access {
             }
             Query::Instances(..) => Resource::Instance,
             Query::Mail(..) => Resource::Mail,
+            Query::Audit(_) => Resource::Audit,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Since(_) => Resource::Event,
             Query::Nodes => Resource::Server,
@@ -173,8 +178,8 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, definition, instance, event, mail, token, \
-                 server or *"
+                 spec, unit, attempt, worker, lock, definition, instance, event, mail, audit, \
+                 token, server or *"
             ))
         };
         if text == "*" {

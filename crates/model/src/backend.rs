@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Command, Event, Namespace, Query, Reply, Result, Revision};
+use crate::{Answer, Caller, Command, Event, Namespace, Query, Reply, Result, Revision};
 
 /// A boxed future, so that backends can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,17 +25,21 @@ pub struct Write {
     /// [`crate::limits::WAIT_MAX`]. The other commands take effect at once.
     #[serde(default)]
     pub wait: Duration,
+    /// Who asks, for the audit log; a server says here who has called it.
+    #[serde(default, skip_serializing_if = "Caller::is_nobody")]
+    pub caller: Caller,
 }
 
 impl Write {
     /// Makes a write of one command, without idempotency key or waiting.
     pub fn one(namespace: &Namespace, command: impl Into<Command>) -> Self {
-        Self {
-            namespace: namespace.clone(),
-            request_id: None,
-            commands: vec![command.into()],
-            wait: Duration::ZERO,
-        }
+        Self::of(namespace, vec![command.into()])
+    }
+
+    /// Makes a write of commands, without idempotency key or waiting.
+    pub fn of(namespace: &Namespace, commands: Vec<Command>) -> Self {
+        let (namespace, caller) = (namespace.clone(), Caller::default());
+        Self { namespace, request_id: None, commands, wait: Duration::ZERO, caller }
     }
 }
 

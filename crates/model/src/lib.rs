@@ -4,6 +4,7 @@
 //! This crate does no I/O and knows no async runtime, no SQL and no HTTP.
 
 mod access;
+mod audit;
 mod backend;
 mod command;
 mod data;
@@ -23,6 +24,9 @@ mod spec;
 mod time;
 
 pub use access::{Access, Principal, Resource, Scope, Verb};
+pub use audit::{
+    AuditAnswer, AuditEntry, AuditFilter, AuditHead, AuditQuery, Caller, ChainCheck, hex,
+};
 pub use backend::{Backend, BoxFuture, Committed, Read, Write};
 pub use command::{
     AddUnits, AdminCommand, AttemptChange, Change, ChangeAttempts, Claim, Command, Control,

@@ -57,6 +57,12 @@ pub const MAIL_PART_BYTES_MAX: usize = 256 << 10;
 pub const MAIL_STANDING_BYTES_MAX: usize = 1 << 20;
 /// Longest time for which a lock is held unless it is kept.
 pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
+/// Bytes of what a row of the audit log says beside who, what and when; more is cut off.
+pub const AUDIT_SUMMARY_BYTES_MAX: usize = 2_048;
+/// Rows of the audit log that one question looks at.
+pub const AUDIT_LOOKED_AT_MAX: u64 = 5_000;
+/// Faults of one chain of the audit log that are told one by one.
+pub const AUDIT_FAULTS_MAX: usize = 50;
 /// Bytes of an idempotency key.
 pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// How long the answer to an idempotency key is kept.
@@ -125,6 +131,9 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("lifetime_max", LIFETIME_MAX.as_secs(), "seconds"),
         ("lock_default", LOCK_DEFAULT.as_secs(), "seconds"),
         ("lock_max", LOCK_MAX.as_secs(), "seconds"),
+        ("audit_summary_bytes_max", AUDIT_SUMMARY_BYTES_MAX as u64, bytes),
+        ("audit_looked_at_max", AUDIT_LOOKED_AT_MAX, "rows"),
+        ("audit_faults_max", AUDIT_FAULTS_MAX as u64, "faults"),
         ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
         ("event_kept", EVENT_KEPT.as_secs(), "seconds"),

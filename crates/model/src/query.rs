@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, DefinitionAnswer, DefinitionQuery, Event, InstanceAnswer, InstanceQuery,
-    LockPath, MailAnswer, MailQuery, Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName,
-    SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
+    Attempt, AttemptRef, AuditAnswer, AuditQuery, DefinitionAnswer, DefinitionQuery, Event,
+    InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery, Namespace, NamespaceInfo,
+    NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName,
+    UnitRef, UnitStatus, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -47,6 +48,8 @@ pub enum Query {
     Instances(Namespace, InstanceQuery),
     /// About mail accounts. Answers [`Answer::Mail`].
     Mail(Namespace, MailQuery),
+    /// About the audit log. Answers [`Answer::Audit`].
+    Audit(AuditQuery),
     /// All tokens. Answers [`Answer::Tokens`].
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
@@ -142,6 +145,8 @@ pub enum Answer {
     Instances(InstanceAnswer),
     /// About mail accounts.
     Mail(MailAnswer),
+    /// About the audit log.
+    Audit(AuditAnswer),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
     /// Events.
@@ -166,6 +171,7 @@ impl Query {
             | Self::Instances(namespace, _)
             | Self::Mail(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
+            Self::Audit(query) => query.namespace(),
             Self::Namespaces(_)
             | Self::OldestReady
             | Self::Nodes

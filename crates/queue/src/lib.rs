@@ -26,7 +26,7 @@ pub use choose::{Candidate, Ready, choose, ready_since};
 pub use claim::later;
 pub use due::{Due, next_due, run_due};
 pub use history::events;
-pub use query::{answer, live, revision};
+pub use query::{answer, lasting_id, live, revision};
 pub use rows::{CounterRow, decode, encode};
 pub use spec::ensure as ensure_spec;
 pub use sweep::sweep;

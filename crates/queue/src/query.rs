@@ -50,6 +50,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         | Query::Definitions(..)
         | Query::Instances(..)
         | Query::Mail(..)
+        | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)
         | Query::Since(_) => answer_all(tx, query)?,
@@ -95,6 +96,12 @@ pub fn revision(tx: &mut dyn Tx, name: &Namespace) -> Result<Revision> {
 /// [`Error::NoSuchNamespace`] if it does not exist.
 pub fn live(tx: &mut dyn Tx, name: &Namespace) -> Result<(Revision, Id)> {
     namespace(tx, name).map(|(row, live)| (row.revision, live))
+}
+
+/// Gives the lasting id of a namespace, destroyed or not, that was there at some time.
+pub fn lasting_id(tx: &mut dyn Tx, name: &Namespace) -> Result<Option<Id>> {
+    let row: Option<NamespaceRow> = tx.get(vec![text(name.as_str())])?;
+    Ok(row.map(|row| row.id))
 }
 
 fn namespace(tx: &mut dyn Tx, name: &Namespace) -> Result<(NamespaceRow, Id)> {

@@ -3,7 +3,7 @@
 use std::{future::ready, sync::Arc};
 
 use model::{
-    Access, Answer, Backend, BoxFuture, Command, Committed, Error, Event, Namespace, Page,
+    Access, Answer, Backend, BoxFuture, Caller, Command, Committed, Error, Event, Namespace, Page,
     Principal, Query, Read, Resource, Result, Revision, Verb, Write,
 };
 
@@ -14,12 +14,19 @@ use model::{
 pub struct Authorized {
     backend: Arc<dyn Backend>,
     principal: Arc<Principal>,
+    /// The id of the trace that the request belongs to.
+    trace: Option<String>,
 }
 
 impl Authorized {
     /// Wraps a backend for one caller.
     pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>) -> Self {
-        Self { backend, principal }
+        Self { backend, principal, trace: None }
+    }
+
+    /// Says which trace what is done belongs to.
+    pub(crate) fn traced(self, trace: Option<&str>) -> Self {
+        Self { trace: trace.map(str::to_owned), ..self }
     }
 
     /// Gives the caller.
@@ -70,7 +77,8 @@ impl Authorized {
 
 impl Backend for Authorized {
     fn write(&self, mut write: Write) -> BoxFuture<'_, Result<Committed>> {
-        // Who publishes is written down, and nobody can say to be somebody else.
+        // Who changes what is written down, and nobody can say to be somebody else.
+        write.caller = Caller { name: self.principal.name.clone(), trace: self.trace.clone() };
         for command in &mut write.commands {
             if let Command::Definition(command) = command
                 && let Some(terms) = command.terms_mut()

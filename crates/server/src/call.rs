@@ -132,8 +132,7 @@ impl Call {
         commands: Vec<Command>,
     ) -> Result<Committed> {
         let request_id = self.request_id()?;
-        let wait = std::time::Duration::ZERO;
-        self.backend.write(Write { namespace, request_id, commands, wait }).await
+        self.backend.write(Write { request_id, ..Write::of(&namespace, commands) }).await
     }
 
     /// Writes claims that may wait for work; the wait ends early if the server is told to stop.

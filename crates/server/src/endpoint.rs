@@ -178,7 +178,8 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     check(route, &principal, head.uri.path())?;
     let body = read_body(route, &head, body).await?;
     let held = head.headers.get(header::IF_NONE_MATCH).cloned();
-    let backend = Authorized::new(Arc::clone(&app.backend), principal);
+    let trace = trace::context(&head.headers).and_then(trace::id);
+    let backend = Authorized::new(Arc::clone(&app.backend), principal).traced(trace);
     let call = Call { app, backend, route, visit, head, body };
     let uri = call.head.uri.clone();
     let outcome =

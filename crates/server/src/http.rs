@@ -1,6 +1,7 @@
 //! The handlers: one file per resource.
 
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod definition;
 pub(crate) mod door;
 pub(crate) mod event;

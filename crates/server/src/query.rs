@@ -26,7 +26,8 @@ impl Params {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
     }
 
-    fn text(&self, name: &str) -> Result<Option<&str>> {
+    /// Reads a text, empty or not.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>> {
         let value = self.all(name).next().map(std::str::from_utf8).transpose();
         value.map_err(|_| Error::bad_input(format!("query parameter {name:?} is not UTF-8")))
     }

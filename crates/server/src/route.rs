@@ -11,6 +11,33 @@ pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Result<Outcome>>;
 /// Makes the schema of a wire type.
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
+/// Counts the routes of some tables.
+#[expect(clippy::indexing_slicing, reason = "it runs while compiling, where nothing else can")]
+pub(crate) const fn count(parts: &[&[Route]]) -> usize {
+    let (mut sum, mut part) = (0, 0);
+    while part < parts.len() {
+        sum += parts[part].len();
+        part += 1;
+    }
+    sum
+}
+
+/// Puts tables together.
+#[expect(clippy::indexing_slicing, reason = "it runs while compiling, where nothing else can")]
+pub(crate) const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut at, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut row = 0;
+        while row < parts[part].len() {
+            all[at] = parts[part][row];
+            (at, row) = (at + 1, row + 1);
+        }
+        part += 1;
+    }
+    all
+}
+
 /// One method on one path.
 #[derive(Clone, Copy)]
 pub struct Route {

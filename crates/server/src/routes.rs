@@ -7,7 +7,7 @@ use crate::{
     route::{
         Parameter,
         Place::{self, Body, Own, Path},
-        Route, Speaks, delete, get, post, put,
+        Route, Speaks, count, delete, get, joined, post, put,
     },
     wire,
 };
@@ -93,29 +93,15 @@ const fn document(
     get(path, name, summary, handler).open().speaks(Speaks::Json)
 }
 
+mod beside;
 mod definition;
 mod ui;
 
-/// Everything that can be called.
-pub const ROUTES: &[Route] =
-    &joined::<{ OWN.len() + definition::ROUTES.len() + ui::ROUTES.len() }>();
+/// The parts of the table.
+const PARTS: &[&[Route]] = &[OWN, definition::ROUTES, beside::ROUTES, ui::ROUTES];
 
-/// Puts the parts of the table together.
-#[expect(clippy::indexing_slicing, reason = "it runs while compiling, where nothing else can")]
-const fn joined<const N: usize>() -> [Route; N] {
-    let mut all = [OWN[0]; N];
-    let mut at = 0;
-    while at < N {
-        let (next, after) = (OWN.len(), OWN.len() + definition::ROUTES.len());
-        all[at] = match at {
-            _ if at < next => OWN[at],
-            _ if at < after => definition::ROUTES[at - next],
-            _ => ui::ROUTES[at - after],
-        };
-        at += 1;
-    }
-    all
-}
+/// Everything that can be called.
+pub const ROUTES: &[Route] = &joined::<{ count(PARTS) }>(PARTS);
 
 /// What is neither about definitions nor a page of the dashboard.
 const OWN: &[Route] = &[

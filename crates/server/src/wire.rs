@@ -1,5 +1,6 @@
 //! The shapes of the REST API, as the ancestor's clients know them, with our additions.
 
+mod audit;
 mod data;
 mod definition;
 mod input;
@@ -7,6 +8,7 @@ mod output;
 mod work;
 mod workflow;
 
+pub(crate) use audit::AuditPage;
 pub(crate) use data::{SentData, WireData, WireTime};
 pub(crate) use definition::{
     AuditList, ChangeList, DefinitionList, Draft, PublishedList, RollBack, RunList, ToBundle,

@@ -1,9 +1,13 @@
 //! The tables. A change here needs a migration for each SQL store; a test holds them together.
 //!
 //! Every table but [`NAMESPACE`], [`TOKEN`] and [`COUNTER`] starts its key with the incarnation id
-//! of a namespace ([`HISTORY`] and [`REQUEST`]: with its lasting id).
+//! of a namespace ([`HISTORY`], [`REQUEST`] and [`AUDIT`]: with its lasting id).
 
 use crate::{Column, Index, Kept, Kind, Table};
+
+mod beside;
+
+pub use beside::*;
 
 const fn int(name: &'static str) -> Column {
     Column { name, kind: Kind::Int }
@@ -358,7 +362,7 @@ pub static MAIL_PART: Table = Table {
 };
 
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 29] = [
+pub static ALL: [&Table; 31] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -388,4 +392,6 @@ pub static ALL: [&Table; 29] = [
     &TIMER,
     &MAIL_ACCOUNT,
     &MAIL_PART,
+    &AUDIT,
+    &AUDIT_HEAD,
 ];

@@ -81,12 +81,7 @@ impl World {
 
     /// Makes a write of this namespace without sending it.
     pub fn write_of(&self, commands: impl IntoIterator<Item = impl Into<Command>>) -> Write {
-        Write {
-            namespace: self.namespace.clone(),
-            request_id: None,
-            commands: commands.into_iter().map(Into::into).collect(),
-            wait: Duration::ZERO,
-        }
+        Write::of(&self.namespace, commands.into_iter().map(Into::into).collect())
     }
 
     /// Sends one command and gives its reply.

@@ -1,6 +1,6 @@
 //! One namespace of a backend.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use model::{
     Answer, Attempt, Backend, Command, Committed, Data, Namespace, NamespaceInfo, Page, Query,
@@ -105,8 +105,7 @@ impl Lockstep {
 
     /// Does several commands in one transaction.
     pub async fn write(&self, commands: Vec<Command>) -> Result<Committed> {
-        let (namespace, wait) = (self.namespace.clone(), Duration::ZERO);
-        self.backend.write(Write { namespace, request_id: None, commands, wait }).await
+        self.backend.write(Write::of(&self.namespace, commands)).await
     }
 
     /// Asks one question.

@@ -52,10 +52,9 @@ pub(crate) fn keyed(
     let commands = changes.map(|changes| QueueCommand::ChangeAttempts(changes).into());
     let commands = commands.into_iter().chain(claim.map(|claim| QueueCommand::Claim(claim).into()));
     Ok(Write {
-        namespace: lockstep.namespace().clone(),
         request_id: Some(random::id()?),
-        commands: commands.collect(),
         wait,
+        ..Write::of(lockstep.namespace(), commands.collect())
     })
 }
 

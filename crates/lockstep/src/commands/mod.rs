@@ -1,6 +1,7 @@
 //! The commands, one file per noun.
 
 pub(crate) mod attempt;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod completions;
@@ -102,6 +103,10 @@ async fn dispatch(noun: Noun, config: Config, out: Output) -> Result<ExitCode> {
         Noun::Restore(args) => alone(|| args.run(&config, out))?,
         Noun::Verify(args) => alone(|| args.run(&config, out))?,
         Noun::Health(args) => args.run(&config, out).await?,
+        Noun::Audit(verb) => {
+            exit_on_interrupt();
+            verb.run(&config, out).await?;
+        }
         Noun::Token(verb) => {
             exit_on_interrupt();
             verb.run(&config, out).await?;
@@ -139,6 +144,7 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Restore(_)
         | Noun::Verify(_)
         | Noun::Health(_)
+        | Noun::Audit(_)
         | Noun::Token(_)
         | Noun::Worker(_)
         | Noun::Bench(_)

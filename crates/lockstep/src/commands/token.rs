@@ -1,12 +1,15 @@
 //! `lockstep token`.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::{Args, Subcommand};
 use client::Lockstep;
 use engine::{Clock, Engine, SystemClock};
-use model::{AdminCommand, Answer, Command, Error, Namespace, Query, Scope, TokenInfo};
+use model::{AdminCommand, Answer, Command, Error, Namespace, Principal, Query, Scope, TokenInfo};
 use serde_json::json;
+use server::Authorized;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
 
 const CREATE_EXAMPLES: &str = "\
 A scope is VERB:RESOURCE with read, write or *, and namespace, spec, unit, attempt, worker, lock,
-event, token, server or *. What no scope allows is refused. The token is printed once and stored
+event, audit, token, server or *. What no scope allows is refused. The token is printed once and stored
 as a hash.
 With --store the token is written to the database itself, for which no server may be running.
 
@@ -95,7 +98,9 @@ impl Place {
                 let store = serve::open(&StoreAt::parse(store)?)?;
                 let clock = engine::clock_of(&store);
                 let engine = Engine::new(store, clock);
-                Ok(Lockstep::new(engine, Namespace::empty()))
+                // What is done without a server is written down as done on this machine.
+                let local = Authorized::new(engine, Arc::new(Principal::all("local")));
+                Ok(Lockstep::new(Arc::new(local), Namespace::empty()))
             }
         }
     }

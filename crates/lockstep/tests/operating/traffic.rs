@@ -37,7 +37,7 @@ pub fn make(path: &Path, seed: u64) {
         let request_id = random.percent(30).then(|| format!("request-{step}"));
         let count = 1 + random.below(2);
         let commands = (0..count).map(|_| command(&mut random, &attempts, step)).collect();
-        let write = Write { namespace, request_id, commands, wait: Duration::ZERO };
+        let write = Write { request_id, ..Write::of(&namespace, commands) };
         // Many make no sense where they come; those are refused and leave nothing.
         if let Ok(committed) = runtime.block_on(engine.write(write)) {
             for reply in committed.replies {
@@ -71,11 +71,10 @@ fn last(random: &mut Random) -> Write {
         QueueCommand::ChangeLocks(ChangeLocks { owner: "owner".to_owned(), paths, change }),
     ];
     let commands = commands.map(Command::from).into_iter();
+    let commands = commands.chain([Command::Admin(token(random, STEPS))]).collect();
     Write {
-        namespace: Namespace::new(LAST).unwrap(),
         request_id: Some("last".to_owned()),
-        commands: commands.chain([Command::Admin(token(random, STEPS))]).collect(),
-        wait: Duration::ZERO,
+        ..Write::of(&Namespace::new(LAST).unwrap(), commands)
     }
 }
 

@@ -1,10 +1,10 @@
 //! All methods in one table: how many arguments each takes, who may call it, how it answers.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use model::{
-    Access, Answer, BoxFuture, Command, Committed, Datum, Error, Namespace, Principal, Query,
-    QueueCommand, Reply, Resource, Result, Verb, Write,
+    Access, Answer, BoxFuture, Caller, Command, Committed, Datum, Error, Namespace, Principal,
+    Query, QueueCommand, Reply, Resource, Result, Verb, Write,
 };
 
 use super::{
@@ -134,7 +134,8 @@ impl Method {
         if params.len() != self.arguments {
             return Err(wrong_number());
         }
-        let call = Call { rpc: Arc::clone(rpc), args: Args::new(params) };
+        let caller = Caller { name: caller.name.clone(), trace: None };
+        let call = Call { rpc: Arc::clone(rpc), caller, args: Args::new(params) };
         let result = (self.run)(call).await;
         match &self.shape {
             Bare => result,
@@ -157,6 +158,7 @@ pub(crate) fn in_band(zero: Datum, result: Result<Value>) -> Result<Value> {
 /// One call of a method, whose caller may make it.
 pub(crate) struct Call {
     pub(crate) rpc: Arc<Rpc>,
+    caller: Caller,
     pub(crate) args: Args,
 }
 
@@ -168,7 +170,9 @@ impl Call {
         match backend.read(query.clone(), 0).await {
             Err(Error::NoSuchNamespace(_)) => {
                 let create = QueueCommand::CreateNamespace;
-                backend.write(Write::one(&Namespace::empty(), create)).await?;
+                let caller = self.caller.clone();
+                let write = Write { caller, ..Write::one(&Namespace::empty(), create) };
+                backend.write(write).await?;
                 Ok(backend.read(query, 0).await?.answer)
             }
             read => Ok(read?.answer),
@@ -181,9 +185,10 @@ impl Call {
         commands: impl IntoIterator<Item = QueueCommand>,
     ) -> Result<Committed> {
         let commands: Vec<Command> = commands.into_iter().map(Command::from).collect();
-        let (namespace, wait) = (Namespace::empty(), Duration::ZERO);
         // The method's own scope covers all that it does.
-        self.rpc.backend().write(Write { namespace, request_id: None, commands, wait }).await
+        let caller = self.caller.clone();
+        let write = Write { caller, ..Write::of(&Namespace::empty(), commands) };
+        self.rpc.backend().write(write).await
     }
 
     /// Makes one command and gives its reply.

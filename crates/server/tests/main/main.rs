@@ -7,6 +7,8 @@ mod additions;
 #[cfg(test)]
 mod attempts;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod hostile;

@@ -9,7 +9,7 @@ use store::Tx;
 
 use super::trace::{Trace, stage};
 use crate::{
-    request,
+    audit, request,
     shared::Shared,
     workflow::job::{self, Changed},
 };
@@ -43,7 +43,7 @@ pub(crate) async fn commit(
         None => None,
     };
     let (before, run) = (trace.stages.clone(), row.body.run.id);
-    let of = Arc::clone(shared);
+    let (of, asked) = (Arc::clone(shared), Arc::clone(write));
     let rule = move |work: &mut Work<'_>| {
         let mut kept = None;
         if let Some((id, digest)) = &key {
@@ -55,6 +55,7 @@ pub(crate) async fn commit(
             kept = Some(Kept { history, id: id.clone(), digest: *digest });
         }
         let replies = apply(&of, work, run, &changes, &before)?;
+        audit::note(work, &asked.caller, asked.commands.iter().zip(&replies))?;
         Ok(Done { replies, key: kept, recalled: None })
     };
     let changed = job::change_then(shared, &write.namespace, rule, keep).await?;

@@ -87,10 +87,8 @@ fn bundle() -> Vec<DefinitionCommand> {
 
 fn write(commands: Vec<DefinitionCommand>, key: Option<&str>) -> Write {
     Write {
-        namespace: namespace(),
         request_id: key.map(str::to_owned),
-        commands: commands.into_iter().map(Into::into).collect(),
-        wait: Duration::ZERO,
+        ..Write::of(&namespace(), commands.into_iter().map(Into::into).collect())
     }
 }
 

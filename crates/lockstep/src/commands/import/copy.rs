@@ -314,8 +314,7 @@ impl Copy {
         namespace: &Namespace,
         commands: impl IntoIterator<Item = Command>,
     ) -> Result<Vec<Reply>> {
-        let (namespace, commands) = (namespace.clone(), commands.into_iter().collect());
-        let write = Write { namespace, request_id: None, commands, wait: Duration::ZERO };
+        let write = Write::of(namespace, commands.into_iter().collect());
         Ok(self.engine.write(write).await?.replies)
     }
 }

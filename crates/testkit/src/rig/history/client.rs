@@ -1,7 +1,5 @@
 //! Clients: they write, delete, recreate and read by name, each through any node.
 
-use std::time::Duration;
-
 use model::{
     AddUnits, Answer, Command, Committed, Data, Error, Event, Namespace, NewUnit, Page, Query,
     QueueCommand, Read, Result, Revision, SetUnits, SpecName, SpecRef, UnitChange, UnitFilter,
@@ -114,8 +112,7 @@ impl<D: Door> Player<'_, D> {
         let value = self.client * 1_000_000 + self.calls;
         let request_id = Some(format!("{}-{}", self.client, self.calls));
         let (commands, keys) = meant(act, value)?;
-        let namespace = self.namespace.clone();
-        let write = Write { namespace, request_id, commands, wait: Duration::ZERO };
+        let write = Write { request_id, ..Write::of(&self.namespace, commands) };
         let Committed { revision, .. } = self.door.write(&write)?;
         self.seen = self.seen.max(revision);
         self.deeds.push(Deed::Wrote { revision, keys });

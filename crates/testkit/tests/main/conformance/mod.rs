@@ -34,6 +34,7 @@ macro_rules! cases {
 }
 
 mod attempts;
+mod audit;
 mod chaining;
 mod concurrency;
 mod data;

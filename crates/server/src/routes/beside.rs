@@ -1,0 +1,38 @@
+//! The routes of what is kept beside the work.
+
+use model::Resource::Audit;
+
+use super::LIMIT;
+use crate::{
+    http::audit,
+    route::{Parameter, Place::Own, Route, Speaks, get},
+    wire,
+};
+
+const fn filter(name: &'static str, says: &'static str) -> Parameter {
+    Parameter { name, says, kind: "string", many: false }
+}
+
+const AUDIT: &[Parameter] = &[
+    filter("namespace", "The chain of this namespace; absent is that of the installation."),
+    filter("actor", "Only what this one did."),
+    filter("kind", "Only this kind, or all that begin with it, if it ends with a dot."),
+    filter("record", "Only what was done to this record."),
+    filter("since", "Only from this time on."),
+    filter("until", "Only before this time."),
+    Parameter {
+        name: "before",
+        says: "Only what comes before this place in the chain.",
+        kind: "integer",
+        many: false,
+    },
+    LIMIT,
+];
+
+/// Everything that can be called about what is kept beside the work.
+pub(super) const ROUTES: &[Route] =
+    &[get("/audit", "list_audit", "Shows who changed what and when", to!(audit::list))
+        .reads(Audit, Own)
+        .speaks(Speaks::Json)
+        .with(AUDIT)
+        .gives::<wire::AuditPage>(200)];
