@@ -33,6 +33,6 @@ mod remote;
 mod reply;
 pub mod worker;
 
-pub use handle::{AttemptHandle, Lockstep, SpecHandle, UnitHandle, WorkerHandle};
+pub use handle::{AttemptHandle, BlobUpload, Lockstep, SpecHandle, UnitHandle, WorkerHandle};
 pub use model;
 pub use remote::{Keys, Remote, RemoteOptions};

@@ -6,12 +6,13 @@ use std::{
 };
 
 use flow::instance::FlowDue;
-use model::{Result, Time};
-use queue::Due;
+use model::{Namespace, Result, Time};
+use queue::{Closed, Due};
 use store::{Job, Tx};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
+    blob,
     engine::stopped,
     node, pulse,
     shared::{Look, Shared, after_due, after_flow_due},
@@ -87,7 +88,7 @@ async fn turn(shared: &Arc<Shared>, next: &mut Next) -> Result<()> {
     }
     shared.waiters.wake_due(shared.clock.now(), &shared.bell);
     if next.sweep <= shared.clock.now() {
-        let more = submit(shared, Kind::Sweep).await?;
+        let more = submit(shared, Kind::Sweep(Vec::new())).await?;
         let pause = if more { Duration::ZERO } else { SWEEP_EVERY };
         next.sweep = shared.clock.now().plus(pause);
     }
@@ -114,7 +115,8 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
 
 enum Kind {
     Due(Due, FlowDue),
-    Sweep,
+    /// With what became of blobs in which namespace.
+    Sweep(Vec<(Namespace, Closed)>),
     Renew,
     Leave,
 }
@@ -137,7 +139,11 @@ impl Job for DueJob {
                 *due = queue::run_due(tx, now, ROUND)?;
                 *flow = flow::instance::run_due(tx, now, ROUND)?;
             }
-            Kind::Sweep => self.more = queue::sweep(tx, now, SWEEP)?,
+            Kind::Sweep(closed) => {
+                let swept = queue::sweep(tx, now, SWEEP)?;
+                let (collected, more) = blob::collect(tx, now)?;
+                (*closed, self.more) = (collected, swept || more);
+            }
             Kind::Renew => return node::renew(tx, &self.shared, now),
             Kind::Leave => return node::leave(tx, &self.shared, now),
         }
@@ -153,6 +159,11 @@ impl Job for DueJob {
                 after_flow_due(&self.shared, flow);
                 // What other nodes wrote and was due is done, or this look tells of it.
                 self.shared.note_others(i64::MAX);
+            }
+            if let Kind::Sweep(closed) = &self.kind {
+                for (namespace, closed) in closed {
+                    self.shared.tell(namespace, closed.revision, &closed.events);
+                }
             }
             self.look.into_iter().for_each(|look| self.shared.note(look));
         }

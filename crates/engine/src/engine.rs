@@ -11,7 +11,9 @@ use store::Store;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    Clock, due, expr,
+    Clock,
+    blob::Referring,
+    due, expr,
     node::{Applied, Myself},
     read::{Ask, ask},
     request,
@@ -45,6 +47,7 @@ impl Engine {
     }
 
     fn make(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stages: Stages) -> Arc<Self> {
+        let store = Arc::new(Referring(store));
         let shared = Arc::new(Shared::new(store, clock, stages));
         let told = Arc::downgrade(&shared);
         shared.store.on_hint(Box::new(move || {

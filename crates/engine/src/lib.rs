@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod blob;
 mod cache;
 mod clock;
 mod due;

@@ -6,6 +6,7 @@ use store::{Doc, Snapshot, Table, tables};
 
 use crate::admin::TokenRow;
 use crate::audit::Chains;
+use crate::blob::Parts;
 use crate::request::RequestRow;
 
 /// Looks over all rows of a store, and tells of each when it comes.
@@ -18,13 +19,13 @@ pub fn verify(snapshot: &mut dyn Snapshot, mut seen: impl FnMut()) -> Result<Fin
         verifier.findings.add(damage);
     }
     // What is left of destroyed things is known before their rows come.
-    let first = [&tables::NAMESPACE, &tables::RUBBLE, &tables::AUDIT_HEAD];
-    let mut chains = Chains::default();
+    let first = [&tables::NAMESPACE, &tables::RUBBLE, &tables::AUDIT_HEAD, &tables::BLOB];
+    let mut beside = Beside::default();
     let rest = tables::ALL.into_iter().filter(|table| first.iter().all(|it| it.id != table.id));
     for table in first.into_iter().chain(rest) {
         let all = snapshot.each(table, &mut |doc| {
             seen();
-            row(&mut verifier, &mut chains, table, doc);
+            row(&mut verifier, &mut beside, table, doc);
             Ok(())
         });
         match all {
@@ -32,11 +33,19 @@ pub fn verify(snapshot: &mut dyn Snapshot, mut seen: impl FnMut()) -> Result<Fin
             other => other?,
         }
     }
-    chains.findings(&mut verifier.findings);
+    beside.chains.findings(&mut verifier.findings);
+    beside.parts.end(&mut verifier.findings);
     Ok(verifier.end())
 }
 
-fn row(verifier: &mut Verifier, chains: &mut Chains, table: &'static Table, doc: Doc) {
+/// What is looked over beside the work.
+#[derive(Default)]
+struct Beside {
+    chains: Chains,
+    parts: Parts,
+}
+
+fn row(verifier: &mut Verifier, beside: &mut Beside, table: &'static Table, doc: Doc) {
     let key = doc.key.clone();
     let read = match table.id {
         id if id == tables::TOKEN.id => {
@@ -45,8 +54,12 @@ fn row(verifier: &mut Verifier, chains: &mut Chains, table: &'static Table, doc:
         id if id == tables::REQUEST.id => {
             queue::read::<RequestRow>(doc, &mut verifier.findings).map(drop)
         }
-        id if id == tables::AUDIT_HEAD.id => return chains.head(doc),
-        id if id == tables::AUDIT.id => return chains.row(doc),
+        id if id == tables::AUDIT_HEAD.id => return beside.chains.head(doc),
+        id if id == tables::AUDIT.id => return beside.chains.row(doc),
+        id if id == tables::BLOB.id => return beside.parts.blob(doc, &mut verifier.findings),
+        id if id == tables::BLOB_PART.id => {
+            return beside.parts.part(doc, &mut verifier.findings);
+        }
         _ => return verifier.row(table, doc),
     };
     if let Err(error) = read {

@@ -11,7 +11,7 @@ use store::{Job, Tx};
 use tokio::sync::oneshot;
 
 use crate::{
-    admin, audit,
+    admin, audit, blob,
     engine::{claims_of, merge, only_claims, stopped},
     request,
     shared::{Look, Shared},
@@ -80,6 +80,7 @@ impl WriteJob {
                 Command::Definition(command) => workflow::apply_definition(&mut work, command)?,
                 Command::Instance(command) => workflow::apply_instance(&mut work, command)?,
                 Command::Mail(command) => flow::mail::apply(&mut work, command)?,
+                Command::Blob(command) => blob::apply(&mut work, command)?,
             };
             if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
                 (command, &reply)

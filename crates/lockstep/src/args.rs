@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    attempt, audit, backup, bench, completions, config, demo, event, export, health, import,
+    attempt, audit, backup, bench, blob, completions, config, demo, event, export, health, import,
     instance, load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit,
     verify, worker, workflow,
 };
@@ -108,6 +108,9 @@ pub(crate) enum Noun {
     /// Schedules and other triggers of workflows
     #[command(subcommand)]
     Schedule(schedule::Verb),
+    /// Blobs: content that is too large for data
+    #[command(subcommand)]
+    Blob(blob::Verb),
     /// Nodes that share a PostgreSQL store
     #[command(subcommand)]
     Node(node::Verb),
@@ -175,6 +178,7 @@ impl Noun {
             | Self::Instance(_)
             | Self::Event(_)
             | Self::Schedule(_)
+            | Self::Blob(_)
             | Self::Node(_)
             | Self::Summary(_)
             | Self::Load(_)

@@ -40,8 +40,6 @@ pub const ATTACHMENTS_MAX: usize = 100;
 pub const NAME_CHARS_MAX: usize = 255;
 /// Bytes of the text of a message that is given to a workflow.
 pub const TEXT_BYTES_MAX: usize = 256 << 10;
-/// Bytes of an attachment that is given to a workflow.
-pub const ATTACHMENT_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a message that a workflow reads or makes.
 pub const ACTED_BYTES_MAX: u64 = 32 << 20;
 /// Parts within parts of a message.

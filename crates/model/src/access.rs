@@ -41,6 +41,8 @@ pub enum Resource {
     Event,
     /// Mail accounts: what is remembered of them.
     Mail,
+    /// Blobs.
+    Blob,
     /// The audit log.
     Audit,
     /// Tokens.
@@ -51,7 +53,7 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
@@ -62,6 +64,7 @@ impl Resource {
         Self::Instance,
         Self::Event,
         Self::Mail,
+        Self::Blob,
         Self::Audit,
         Self::Token,
         Self::Server,
@@ -80,6 +83,7 @@ impl Resource {
             Self::Instance => "instance",
             Self::Event => "event",
             Self::Mail => "mail",
+            Self::Blob => "blob",
             Self::Audit => "audit",
             Self::Token => "token",
             Self::Server => "server",
@@ -127,6 +131,7 @@ impl Access {
             Command::Instance(InstanceCommand::Send(_)) => Resource::Event,
             Command::Instance(_) => Resource::Instance,
             Command::Mail(_) => Resource::Mail,
+            Command::Blob(_) => Resource::Blob,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
             }
@@ -151,6 +156,7 @@ impl Access {
             }
             Query::Instances(..) => Resource::Instance,
             Query::Mail(..) => Resource::Mail,
+            Query::Blobs(..) => Resource::Blob,
             Query::Audit(_) => Resource::Audit,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Since(_) => Resource::Event,
@@ -178,8 +184,8 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, definition, instance, event, mail, audit, \
-                 token, server or *"
+                 spec, unit, attempt, worker, lock, definition, instance, event, mail, blob, \
+                 audit, token, server or *"
             ))
         };
         if text == "*" {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, ChangeLocks, Data, DefinitionCommand, Error, Id, InstanceCommand,
+    Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id, InstanceCommand,
     LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time, TokenInfo,
     UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
 };
@@ -25,6 +25,8 @@ pub enum Command {
     Instance(InstanceCommand),
     /// Work on what is remembered of mail accounts.
     Mail(MailCommand),
+    /// Work on blobs.
+    Blob(BlobCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -317,6 +319,8 @@ pub enum Reply {
     Definition(Published),
     /// What became of each event, in the order sent.
     Received(Vec<Received>),
+    /// The blob.
+    Blob(BlobInfo),
     /// What a query-wide change did.
     Swept {
         /// How many units were changed or deleted.
@@ -341,6 +345,12 @@ impl From<InstanceCommand> for Command {
 impl From<MailCommand> for Command {
     fn from(command: MailCommand) -> Self {
         Self::Mail(command)
+    }
+}
+
+impl From<BlobCommand> for Command {
+    fn from(command: BlobCommand) -> Self {
+        Self::Blob(command)
     }
 }
 

@@ -86,6 +86,9 @@ pub enum Error {
     /// There is no such mail account.
     #[error("No such mail account {0:?}")]
     NoSuchMailAccount(String),
+    /// There is no such blob.
+    #[error("No such blob {0}")]
+    NoSuchBlob(String),
     /// A document cannot be published, for each of these reasons.
     #[error("the definition cannot be used: {}", .0.join("; "))]
     BadDefinition(Vec<String>),

@@ -64,6 +64,8 @@ pub enum EventBody {
     EventsReceived(u64, u64),
     /// What is remembered of a mail account was changed.
     MailChanged(String),
+    /// Content of this upload came, became a blob, or was forgotten.
+    BlobChanged(Id),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -123,7 +125,10 @@ impl EventBody {
             Self::InstancesChanged(ids) => {
                 ids.iter().for_each(|id| touch(RecordKey::Instance(*id)));
             }
-            Self::RunChanged(_) | Self::EventsReceived(..) | Self::MailChanged(_) => {}
+            Self::RunChanged(_)
+            | Self::EventsReceived(..)
+            | Self::MailChanged(_)
+            | Self::BlobChanged(_) => {}
         }
     }
 }

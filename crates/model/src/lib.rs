@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod backend;
+mod blob;
 mod command;
 mod data;
 mod definition;
@@ -28,6 +29,7 @@ pub use audit::{
     AuditAnswer, AuditEntry, AuditFilter, AuditHead, AuditQuery, Caller, ChainCheck, hex,
 };
 pub use backend::{Backend, BoxFuture, Committed, Read, Write};
+pub use blob::{BlobAnswer, BlobCommand, BlobId, BlobInfo, BlobQuery, Content};
 pub use command::{
     AddUnits, AdminCommand, AttemptChange, Change, ChangeAttempts, Claim, Command, Control,
     MakeAttempt, NewUnit, QueueCommand, Reply, SetUnits, UnitChange, UpdateWorker,

@@ -63,6 +63,20 @@ pub const AUDIT_SUMMARY_BYTES_MAX: usize = 2_048;
 pub const AUDIT_LOOKED_AT_MAX: u64 = 5_000;
 /// Faults of one chain of the audit log that are told one by one.
 pub const AUDIT_FAULTS_MAX: usize = 50;
+/// Bytes of one blob.
+pub const BLOB_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of each part of a blob but the last.
+pub const BLOB_PART_BYTES: u64 = 1 << 20;
+/// Bytes of all blobs of a namespace together.
+pub const BLOBS_BYTES_MAX: u64 = 10 << 30;
+/// Bytes of the media type of a blob.
+pub const BLOB_TYPE_BYTES_MAX: usize = 255;
+/// Longest time for the content of a blob to come.
+pub const BLOB_READ_MAX: Duration = Duration::from_secs(600);
+/// How long content is kept that was not made a blob.
+pub const BLOB_UPLOAD_KEPT: Duration = Duration::from_secs(3600);
+/// How long a blob is kept, from when it was put or last found referred to.
+pub const BLOB_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of an idempotency key.
 pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// How long the answer to an idempotency key is kept.
@@ -134,6 +148,13 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("audit_summary_bytes_max", AUDIT_SUMMARY_BYTES_MAX as u64, bytes),
         ("audit_looked_at_max", AUDIT_LOOKED_AT_MAX, "rows"),
         ("audit_faults_max", AUDIT_FAULTS_MAX as u64, "faults"),
+        ("blob_bytes_max", BLOB_BYTES_MAX, bytes),
+        ("blob_part_bytes", BLOB_PART_BYTES, bytes),
+        ("blobs_bytes_max", BLOBS_BYTES_MAX, bytes),
+        ("blob_type_bytes_max", BLOB_TYPE_BYTES_MAX as u64, bytes),
+        ("blob_read_max", BLOB_READ_MAX.as_secs(), "seconds"),
+        ("blob_upload_kept", BLOB_UPLOAD_KEPT.as_secs(), "seconds"),
+        ("blob_kept", BLOB_KEPT.as_secs(), "seconds"),
         ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
         ("event_kept", EVENT_KEPT.as_secs(), "seconds"),

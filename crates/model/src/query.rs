@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, AuditAnswer, AuditQuery, DefinitionAnswer, DefinitionQuery, Event,
+    Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer, DefinitionQuery, Event,
     InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery, Namespace, NamespaceInfo,
     NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName,
     UnitRef, UnitStatus, Worker, WorkerName,
@@ -48,6 +48,8 @@ pub enum Query {
     Instances(Namespace, InstanceQuery),
     /// About mail accounts. Answers [`Answer::Mail`].
     Mail(Namespace, MailQuery),
+    /// About blobs. Answers [`Answer::Blobs`].
+    Blobs(Namespace, BlobQuery),
     /// About the audit log. Answers [`Answer::Audit`].
     Audit(AuditQuery),
     /// All tokens. Answers [`Answer::Tokens`].
@@ -145,6 +147,8 @@ pub enum Answer {
     Instances(InstanceAnswer),
     /// About mail accounts.
     Mail(MailAnswer),
+    /// About blobs.
+    Blobs(BlobAnswer),
     /// About the audit log.
     Audit(AuditAnswer),
     /// Tokens.
@@ -169,7 +173,8 @@ impl Query {
             | Self::Locks(namespace, _)
             | Self::Definitions(namespace, _)
             | Self::Instances(namespace, _)
-            | Self::Mail(namespace, _) => Some(namespace),
+            | Self::Mail(namespace, _)
+            | Self::Blobs(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
             Self::Audit(query) => query.namespace(),
             Self::Namespaces(_)

@@ -50,6 +50,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         | Query::Definitions(..)
         | Query::Instances(..)
         | Query::Mail(..)
+        | Query::Blobs(..)
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)

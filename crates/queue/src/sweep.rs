@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables whose rows go with their namespace, but for units and what is kept of the past.
-const WITHIN: [&Table; 20] = [
+const WITHIN: [&Table; 23] = [
     &tables::ATTEMPT,
     &tables::SPEC,
     &tables::SPEC_DATA,
@@ -30,6 +30,9 @@ const WITHIN: [&Table; 20] = [
     &tables::TIMER,
     &tables::MAIL_ACCOUNT,
     &tables::MAIL_PART,
+    &tables::BLOB_PART,
+    &tables::BLOB_REF,
+    &tables::BLOB,
 ];
 
 /// Removes up to about `limit` rows; tells whether more is left.

@@ -1,7 +1,8 @@
 //! One call of a route, as its handler sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, request};
 use model::{
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) visit: Visit,
     pub(crate) head: request::Parts,
     pub(crate) body: Bytes,
+    /// The body as it comes, where the route reads it itself.
+    pub(crate) stream: Mutex<Option<Body>>,
 }
 
 impl Call {

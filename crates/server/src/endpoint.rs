@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Instant,
 };
@@ -176,11 +176,14 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
         }
     };
     check(route, &principal, head.uri.path())?;
-    let body = read_body(route, &head, body).await?;
+    let (body, stream) = match route.streams {
+        true => (Bytes::new(), Some(body)),
+        false => (read_body(route, &head, body).await?, None),
+    };
     let held = head.headers.get(header::IF_NONE_MATCH).cloned();
     let trace = trace::context(&head.headers).and_then(trace::id);
     let backend = Authorized::new(Arc::clone(&app.backend), principal).traced(trace);
-    let call = Call { app, backend, route, visit, head, body };
+    let call = Call { app, backend, route, visit, head, body, stream: Mutex::new(stream) };
     let uri = call.head.uri.clone();
     let outcome =
         (route.handler)(call).await.map_err(|error| as_below_spec(route, uri.path(), error))?;

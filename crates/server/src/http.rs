@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod audit;
+pub(crate) mod blob;
 pub(crate) mod definition;
 pub(crate) mod door;
 pub(crate) mod event;

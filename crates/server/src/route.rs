@@ -60,6 +60,8 @@ pub struct Route {
     pub(crate) body_bytes_max: usize,
     /// Whether the body may be of any media type.
     pub(crate) any_media: bool,
+    /// Whether the handler reads the body itself, as it comes.
+    pub(crate) streams: bool,
     pub(crate) parameters: &'static [Parameter],
 }
 
@@ -132,6 +134,7 @@ const fn row(
         gives: None,
         body_bytes_max: limits::BODY_BYTES_MAX,
         any_media: false,
+        streams: false,
         parameters: &[],
     }
 }
@@ -230,6 +233,13 @@ impl Route {
 
     /// Lets the body be of any media type.
     pub(crate) const fn any_media(mut self) -> Self {
+        self.any_media = true;
+        self
+    }
+
+    /// Lets the handler read the body as it comes, of whatever media type it is.
+    pub(crate) const fn streams(mut self) -> Self {
+        self.streams = true;
         self.any_media = true;
         self
     }

@@ -1,6 +1,7 @@
 //! The shapes of the REST API, as the ancestor's clients know them, with our additions.
 
 mod audit;
+mod blob;
 mod data;
 mod definition;
 mod input;
@@ -9,6 +10,7 @@ mod work;
 mod workflow;
 
 pub(crate) use audit::AuditPage;
+pub(crate) use blob::{BlobContent, BlobList};
 pub(crate) use data::{SentData, WireData, WireTime};
 pub(crate) use definition::{
     AuditList, ChangeList, DefinitionList, Draft, PublishedList, RollBack, RunList, ToBundle,

@@ -362,7 +362,7 @@ pub static MAIL_PART: Table = Table {
 };
 
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 31] = [
+pub static ALL: [&Table; 34] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -394,4 +394,7 @@ pub static ALL: [&Table; 31] = [
     &MAIL_PART,
     &AUDIT,
     &AUDIT_HEAD,
+    &BLOB,
+    &BLOB_PART,
+    &BLOB_REF,
 ];

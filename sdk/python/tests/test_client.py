@@ -45,6 +45,19 @@ class Units(Case):
         self.assertEqual((attempt.unit, attempt.data), ("two", {"n": 2}))
         self.assertIs(client.unit("first", "one")["data"]["kept"], True)
 
+    def test_blobs_are_put_referred_to_and_read(self) -> None:
+        client = self.client
+        content = bytes(range(256)) * 5000
+        blob = client.put_blob(content, "image/png")
+        self.assertEqual((blob["$blob"]["bytes"], blob["$blob"]["type"]), (1_280_000, "image/png"))
+        client.set_spec("look")
+        client.add("look", "one", {"picture": blob})
+        (attempt,) = client.claim("me")
+        self.assertEqual(client.get_blob(attempt.data["picture"]), content)
+        self.assertEqual(client.get_blob(client.put_blob(b"")), b"")
+        with self.assertRaises(NotFound):
+            client.get_blob("00" * 32)
+
     def test_units_are_claimed_by_runtime(self) -> None:
         client = self.client
         client.set_spec("snakes", runtime="python")

@@ -1,6 +1,6 @@
 /** The client: everything that a program asks of a server, one method each. */
 
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -32,6 +32,12 @@ export interface NewUnit {
   priority?: number;
   /** Seconds before it is handed out. */
   delay?: number;
+}
+
+/** A value in data that refers to a blob, and keeps it. */
+export interface BlobReference {
+  $blob: { id: string; bytes: number; type: string };
+  [more: string]: unknown;
 }
 
 /** A unit as the server shows it. */
@@ -139,6 +145,28 @@ export class Client {
   /** Shows a unit with its data and status. */
   async unit(spec: string, name: Name): Promise<Unit> {
     return this.#get(["work_spec", spec, "work_unit", name]);
+  }
+
+  /**
+   * Keeps content that is too large for data, and gives the value that refers to it. Put that value
+   * somewhere into the data of a unit or an event within a day: it keeps the content for as long as
+   * it stands there.
+   */
+  async putBlob(content: Uint8Array, type = "application/octet-stream"): Promise<BlobReference> {
+    const { id, bytes, ...info } = await this.#post<BlobReference["$blob"]>(["blob"], content, {
+      media: type,
+    });
+    return { $blob: { id, bytes, type: info.type } };
+  }
+
+  /** Reads the content of a blob by its id, or by the value that refers to it. */
+  async getBlob(blob: string | BlobReference): Promise<Uint8Array> {
+    const id = typeof blob === "string" ? blob : blob.$blob.id;
+    const content = await this.#get<Uint8Array>(["blob", id]);
+    if (createHash("sha256").update(content).digest("hex") !== id) {
+      throw new Error(`what came is not the content of blob ${id}`);
+    }
+    return content;
   }
 
   /** Sends an event (CloudEvents 1.0). Of one source and id, only the first is taken in. */

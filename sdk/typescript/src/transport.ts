@@ -63,8 +63,12 @@ export class Transport {
     const { signal, done } = within(this.timeout + (asked.waits ?? 0), asked.signal);
     try {
       const response = await fetch(this.#base + path, { ...init, signal });
+      const media = response.headers.get("content-type") ?? "";
+      if (response.ok && media === "application/octet-stream") {
+        return { answer: new Uint8Array(await response.arrayBuffer()) as T };
+      }
       const text = await response.text();
-      const isJson = /json/.test(response.headers.get("content-type") ?? "");
+      const isJson = /json/.test(media);
       const answer: unknown = isJson && text ? JSON.parse(text) : { detail: text.slice(0, 200) };
       if (response.ok) return { answer: answer as T };
       const error = refused(response.status, answer);
@@ -80,7 +84,7 @@ export class Transport {
     }
   }
 
-  #parts(method: string, asked: Asked): { headers: Record<string, string>; body?: string } {
+  #parts(method: string, asked: Asked): { headers: Record<string, string>; body?: BodyInit } {
     const headers: Record<string, string> = {
       "content-type": asked.media ?? "application/json",
       accept: "application/json, application/problem+json",
@@ -89,7 +93,10 @@ export class Transport {
     if (this.token) headers["authorization"] = `Bearer ${this.token}`;
     const context = traceparent.getStore();
     if (context) headers["traceparent"] = context;
-    return asked.body === undefined ? { headers } : { headers, body: JSON.stringify(asked.body) };
+    if (asked.body === undefined) return { headers };
+    const isBytes = asked.body instanceof Uint8Array;
+    const body = isBytes ? (asked.body as BodyInit) : JSON.stringify(asked.body);
+    return { headers, body };
   }
 }
 

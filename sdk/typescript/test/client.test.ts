@@ -52,6 +52,18 @@ describe("units", () => {
     assert.equal((await client.counts("count"))["finished"], 2);
   });
 
+  it("carry blobs", async () => {
+    const client = fresh();
+    const content = new Uint8Array(1_280_000).map((_, at) => at % 251);
+    const blob = await client.putBlob(content, "image/png");
+    assert.deepEqual([blob.$blob.bytes, blob.$blob.type], [content.length, "image/png"]);
+    await client.setSpec("look");
+    await client.add("look", "one", { picture: blob });
+    const attempt = await one(client);
+    assert.deepEqual(await client.getBlob(attempt.data["picture"] as typeof blob), content);
+    await assert.rejects(client.getBlob("00".repeat(32)), NotFound);
+  });
+
   it("are made of the output of others", async () => {
     const client = fresh();
     await client.setSpec("first", { then: "second" });

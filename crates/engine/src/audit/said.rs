@@ -28,6 +28,8 @@ pub(super) fn of(namespace: &str, command: &Command, reply: &Reply) -> Option<Sa
         Command::Definition(command) => of_definition(command, reply),
         Command::Instance(command) => of_instance(command, reply),
         Command::Mail(command) => of_mail(command),
+        // Who sends content changes nothing until data refers to it.
+        Command::Blob(_) => None,
     }
 }
 

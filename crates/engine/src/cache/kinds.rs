@@ -44,6 +44,7 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
         | Query::Mail(..)
         | Query::OldestReady
         | Query::Nodes
+        | Query::Blobs(..)
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)

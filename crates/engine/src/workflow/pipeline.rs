@@ -58,7 +58,11 @@ pub(crate) async fn run(shared: &Arc<Shared>, write: &Write) -> Result<Committed
 fn commands(write: &Write) -> impl Iterator<Item = &DefinitionCommand> {
     write.commands.iter().filter_map(|command| match command {
         Command::Definition(command) => Some(command),
-        Command::Queue(_) | Command::Admin(_) | Command::Instance(_) | Command::Mail(_) => None,
+        Command::Queue(_)
+        | Command::Admin(_)
+        | Command::Instance(_)
+        | Command::Mail(_)
+        | Command::Blob(_) => None,
     })
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod blob;
 mod cache;
 mod nodes;
 mod publish;

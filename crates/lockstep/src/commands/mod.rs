@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod blob;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -131,6 +132,7 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         Noun::Workflow(verb) => verb.run(session).await,
         Noun::Run(args) => args.run(session).await,
         Noun::Node(verb) => verb.run(session).await,
+        Noun::Blob(verb) => verb.run(session).await,
         Noun::Instance(verb) => verb.run(session).await,
         Noun::Event(verb) => verb.run(session).await,
         Noun::Schedule(verb) => verb.run(session).await,

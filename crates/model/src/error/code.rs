@@ -154,6 +154,12 @@ impl Error {
                 404,
                 "check the name, or start a server that has the account's file",
             ),
+            Self::NoSuchBlob(_) => row(
+                "no_such_blob",
+                "error",
+                404,
+                "put it again; a blob goes a day after nothing refers to it",
+            ),
             Self::BadDefinition(_) => row(
                 "bad_definition",
                 "error",

@@ -181,6 +181,8 @@ enum StoredEvent<'b> {
     RunChanged(#[n(0)] u64),
     #[n(20)]
     MailChanged(#[b(0)] &'b str),
+    #[n(21)]
+    BlobChanged(#[n(0)] u64),
 }
 
 /// Unit names as a list of byte strings.
@@ -247,6 +249,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::InstancesChanged(ids) => Self::InstancesChanged(ids.clone()),
             EventBody::EventsReceived(first, last) => Self::EventsReceived(*first, *last),
             EventBody::MailChanged(account) => Self::MailChanged(account),
+            EventBody::BlobChanged(upload) => Self::BlobChanged(*upload),
         }
     }
 }
@@ -293,6 +296,7 @@ impl StoredEvent<'_> {
             Self::InstancesChanged(ids) => EventBody::InstancesChanged(ids),
             Self::EventsReceived(first, last) => EventBody::EventsReceived(first, last),
             Self::MailChanged(account) => EventBody::MailChanged(account.to_owned()),
+            Self::BlobChanged(upload) => EventBody::BlobChanged(upload),
         })
     }
 }

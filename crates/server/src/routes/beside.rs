@@ -1,11 +1,15 @@
 //! The routes of what is kept beside the work.
 
-use model::Resource::Audit;
+use model::Resource::{Audit, Blob};
 
-use super::LIMIT;
+use super::{LIMIT, PAGE};
 use crate::{
-    http::audit,
-    route::{Parameter, Place::Own, Route, Speaks, get},
+    http::{audit, blob},
+    route::{
+        Parameter,
+        Place::{Own, Path},
+        Route, Speaks, get, post,
+    },
     wire,
 };
 
@@ -30,9 +34,25 @@ const AUDIT: &[Parameter] = &[
 ];
 
 /// Everything that can be called about what is kept beside the work.
-pub(super) const ROUTES: &[Route] =
-    &[get("/audit", "list_audit", "Shows who changed what and when", to!(audit::list))
+pub(super) const ROUTES: &[Route] = &[
+    get("/audit", "list_audit", "Shows who changed what and when", to!(audit::list))
         .reads(Audit, Own)
         .speaks(Speaks::Json)
         .with(AUDIT)
-        .gives::<wire::AuditPage>(200)];
+        .gives::<wire::AuditPage>(200),
+    post("/namespace/{namespace}/blob", "put_blob", "Keeps content as a blob", to!(blob::put))
+        .writes(Blob, Path)
+        .speaks(Speaks::Json)
+        .streams()
+        .takes::<wire::BlobContent>()
+        .gives::<model::BlobInfo>(201),
+    get("/namespace/{namespace}/blob", "list_blobs", "Lists blobs", to!(blob::list))
+        .reads(Blob, Path)
+        .speaks(Speaks::Json)
+        .with(PAGE)
+        .gives::<wire::BlobList>(200),
+    get("/namespace/{namespace}/blob/{blob}", "get_blob", "Gives a blob", to!(blob::get))
+        .reads(Blob, Path)
+        .speaks(Speaks::Text("application/octet-stream"))
+        .gives::<wire::BlobContent>(200),
+];

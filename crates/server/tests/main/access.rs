@@ -119,6 +119,7 @@ fn request(route: &Route, token: Option<&str>) -> Request {
         .replace("{trigger}", "t")
         .replace("{version}", "v")
         .replace("{run}", "1")
+        .replace("{blob}", &"9f".repeat(32))
         .replace("{path}", "p")
         .replace("{file}", "f");
     assert!(!path.contains('{'), "no value for a parameter of {path}");

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_workflows.sql"),
     include_str!("../../migrations/postgres/0003_mail.sql"),
     include_str!("../../migrations/postgres/0004_audit.sql"),
+    include_str!("../../migrations/postgres/0005_blob.sql"),
 ];
 
 /// The oldest server with what we need.

@@ -1,6 +1,6 @@
 //! The tables of what is kept beside the work.
 
-use super::{bytes, int, text};
+use super::{bytes, int, on_disk, text};
 use crate::Table;
 
 /// The audit log: a chain of rows for each namespace, and one for the whole installation, whose id
@@ -19,5 +19,38 @@ pub static AUDIT_HEAD: Table = Table {
     name: "audit_head",
     key: &[int("namespace")],
     columns: &[text("name"), int("seq"), bytes("hash")],
+    indexes: &[],
+};
+
+/// Content that was sent, by the id of its upload; a blob once `hash` is there. `due` is when to
+/// look whether it is still wanted. The upload 0 has the sum of all others.
+pub static BLOB: Table = Table {
+    id: 31,
+    name: "blob",
+    key: &[int("namespace"), int("upload")],
+    columns: &[bytes("hash"), int("due")],
+    indexes: &[on_disk("blob_hash", &[0, 2]), on_disk("blob_due", &[3])],
+};
+/// Index of [`BLOB`]: namespace, hash.
+pub const BLOB_HASH: usize = 0;
+/// Index of [`BLOB`]: due.
+pub const BLOB_DUE: usize = 1;
+
+/// The content of blobs in parts, each as it is.
+pub static BLOB_PART: Table = Table {
+    id: 32,
+    name: "blob_part",
+    key: &[int("namespace"), int("upload"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// Rows that referred to a blob when they were written: `source` is the table, `place` the rest of
+/// the key.
+pub static BLOB_REF: Table = Table {
+    id: 33,
+    name: "blob_ref",
+    key: &[int("namespace"), bytes("hash"), int("source"), bytes("place")],
+    columns: &[],
     indexes: &[],
 };

@@ -265,6 +265,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::InstancesChanged(_)
         | EventBody::EventsReceived(..)
         | EventBody::MailChanged(_)
+        | EventBody::BlobChanged(_)
         | EventBody::TokenChanged(_) => {}
     }
 }

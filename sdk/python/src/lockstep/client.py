@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import uuid
@@ -114,6 +115,26 @@ class Client:
         """Shows a unit with its data and status."""
         found: Json = self._get("work_spec", spec, "work_unit", unit)
         return found
+
+    # Blobs.
+
+    def put_blob(self, content: bytes, type: str = "application/octet-stream") -> Json:
+        """Keeps content that is too large for data, and gives the value that refers to it.
+
+        Put that value somewhere into the data of a unit or an event within a day: it keeps the
+        content for as long as it stands there.
+        """
+        path = self._path("blob")
+        info = self.transport.call("POST", path, content, media=type)
+        return {"$blob": {"id": info["id"], "bytes": info["bytes"], "type": info["type"]}}
+
+    def get_blob(self, blob: str | Json) -> bytes:
+        """Reads the content of a blob by its id, or by the value that refers to it."""
+        id = blob if isinstance(blob, str) else str(blob["$blob"]["id"])
+        content: bytes = self._get("blob", id)
+        if hashlib.sha256(content).hexdigest() != id:
+            raise ValueError(f"what came is not the content of blob {id}")
+        return content
 
     # Events and workflows.
 

@@ -23,6 +23,7 @@ traceparent: contextvars.ContextVar[Optional[str]] = contextvars.ContextVar(
 """The trace context that requests carry; a task has that of its unit here."""
 
 _DELAY_MIN, _DELAY_MAX = 0.1, 5.0
+_BYTES = "application/octet-stream"
 _AGAIN = (429, 502, 503, 504, 507)
 
 
@@ -58,7 +59,8 @@ class Transport:
         """Sends a request until it is answered or patience ends; a key makes it count once."""
         headers = self._headers(media, key or (uuid.uuid4().hex if method != "GET" else None))
         # Keys that JSON does not know, such as NaN, are refused here and not by the server.
-        data = None if body is None else json.dumps(body, allow_nan=False).encode()
+        is_json = body is not None and not isinstance(body, bytes)
+        data = json.dumps(body, allow_nan=False).encode() if is_json else body
         line = line or self.line()
         end = time.monotonic() + (self._patience if patience is None else patience)
         delay = _DELAY_MIN
@@ -175,7 +177,10 @@ class Line:
         raw = response.read()
         if response.will_close:
             self.close()
-        if not raw:
+        answer: Any
+        if response.status < 400 and response.headers.get_content_type() == _BYTES:
+            answer = raw
+        elif not raw:
             answer = None
         elif "json" in (response.headers.get_content_type() or ""):
             answer = json.loads(raw)

@@ -35,6 +35,7 @@ macro_rules! cases {
 
 mod attempts;
 mod audit;
+mod blobs;
 mod chaining;
 mod concurrency;
 mod data;

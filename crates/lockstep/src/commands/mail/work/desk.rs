@@ -140,7 +140,7 @@ impl Keeping {
             }
             let Ask { unit, data, mut reply } = ask;
             let outcome = tokio::select! {
-                outcome = serve(&session, opened, &known, (&unit, &data)) => outcome,
+                outcome = serve(&self.lockstep, &session, (opened, &known), (&unit, &data)) => outcome,
                 // Its lease is lost, or the worker ends: what was begun is found by the next round.
                 () = reply.closed() => return self.inbox.recv().await,
             };
@@ -229,13 +229,13 @@ impl Keeping {
 
 /// Does one unit.
 async fn serve(
+    lockstep: &Lockstep,
     session: &Session<'_>,
-    opened: &Opened,
-    known: &MailAccount,
+    (opened, known): (&Opened, &MailAccount),
     (unit, data): (&UnitName, &Data),
 ) -> Result<Outcome> {
     if step::is_step(unit) {
-        return step::serve(session, data_to_json(data)).await;
+        return step::serve(lockstep, session, data_to_json(data)).await;
     }
     let approve = |token: &String| Change::Approve(token.as_str().into());
     opened.state.record(known.approved.iter().map(approve).collect()).await?;

@@ -1,13 +1,12 @@
 //! Steps of workflows on the mail of an account: `call: mail`.
 
 use anyhow::{Error, Result};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use client::worker::Outcome;
+use client::{Lockstep, worker::Outcome};
 use flow::run::{Fault, Standard};
 use mail::{
     FlagChange, Flags, FolderName, Identity, Key, Side,
     engine::{Acted, Action, Message, New, Session, Tell},
-    limits::{ACTED_BYTES_MAX, ATTACHMENT_BYTES_MAX},
+    limits::ACTED_BYTES_MAX,
     mime,
 };
 use model::{UnitName, data_from_json};
@@ -62,10 +61,14 @@ struct Named {
 }
 
 /// Does a step. What cannot be done now is an error, and is tried again; all else ends it.
-pub(super) async fn serve(session: &Session<'_>, data: Value) -> Result<Outcome> {
+pub(super) async fn serve(
+    lockstep: &Lockstep,
+    session: &Session<'_>,
+    data: Value,
+) -> Result<Outcome> {
     let done = match read(data) {
-        Ok((action, tell)) => match session.act(&action, tell).await {
-            Ok(acted) => Ok(output(acted)),
+        Ok((action, tell)) => match act(lockstep, session, &action, tell).await {
+            Ok(output) => Ok(output),
             Err(
                 error @ (model::Error::Unavailable(_)
                 | model::Error::StorageFull(_)
@@ -79,6 +82,15 @@ pub(super) async fn serve(session: &Session<'_>, data: Value) -> Result<Outcome>
         Ok(output) => Outcome::Finish(Some(data_from_json(&json!({ "output": output }))?)),
         Err(fault) => Outcome::Fail(data_from_json(&json!({ "error": fault.to_json() }))?),
     })
+}
+
+async fn act(
+    lockstep: &Lockstep,
+    session: &Session<'_>,
+    action: &Action,
+    tell: Tell,
+) -> model::Result<Value> {
+    output(lockstep, session.act(action, tell).await?).await
 }
 
 fn fault(error: &model::Error) -> Fault {
@@ -153,8 +165,8 @@ fn message_of(text: &str, name: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Says what came of a step.
-fn output(acted: Acted) -> Value {
-    match acted {
+async fn output(lockstep: &Lockstep, acted: Acted) -> model::Result<Value> {
+    Ok(match acted {
         Acted::There(folder, keys) => json!({ "folder": folder, "keys": keys }),
         Acted::Read(message) => {
             let read = mime::read(&message);
@@ -163,22 +175,29 @@ fn output(acted: Acted) -> Value {
                 // Of headers that are there more than once, the first is what programs show.
                 headers.entry(name.to_ascii_lowercase()).or_insert(Value::String(value));
             }
-            let attachments = read.attachments.into_iter().map(|attachment| {
-                let size = attachment.content.len();
-                let small = size <= ATTACHMENT_BYTES_MAX;
-                let content = small.then(|| STANDARD.encode(&attachment.content));
-                json!({
-                    "name": attachment.name, "type": attachment.kind, "size": size,
-                    "content": content,
-                })
-            });
-            let attachments: Vec<Value> = attachments.collect();
+            let mut attachments = Vec::with_capacity(read.attachments.len());
+            for attachment in read.attachments {
+                let kind = media_type(&attachment.kind);
+                let blob = lockstep.put_blob(kind, &attachment.content).await?;
+                attachments.push(json!({
+                    "name": attachment.name, "type": attachment.kind, "size": blob.bytes,
+                    "content": blob.reference(),
+                }));
+            }
             json!({
                 "headers": headers, "text": read.text, "attachments": attachments,
                 "size": message.len(),
             })
         }
-    }
+    })
+}
+
+/// Gives what an attachment says it is, if that is a media type.
+fn media_type(kind: &str) -> &str {
+    let is_good = !kind.is_empty()
+        && kind.len() <= model::limits::BLOB_TYPE_BYTES_MAX
+        && kind.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_good { kind } else { "application/octet-stream" }
 }
 
 #[cfg(test)]
