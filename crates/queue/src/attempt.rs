@@ -12,7 +12,7 @@ use model::{
     AttemptChange, AttemptRef, AttemptStatus, Change, ChangeAttempts, Data, Error, EventBody, Id,
     NewUnit, Reply, Result, SpecName, UnitName, UnitStatus, limits,
 };
-use store::{Key, Row as _, TxExt as _};
+use store::{Row as _, TxExt as _};
 
 use crate::{
     Work, add, chain, claim,
@@ -25,12 +25,11 @@ pub(crate) fn change_attempts(work: &mut Work<'_>, command: &ChangeAttempts) -> 
     if changes.len() > limits::BATCH_MAX {
         return Err(Error::too_large("changes in one call", changes.len(), limits::BATCH_MAX));
     }
-    let mut loaded = Loaded { asked: changes, ..Loaded::default() };
-    let attempts: Vec<_> = changes.iter().map(|change| &change.attempt).collect();
-    loaded.load(work, &attempts)?;
+    let mut loaded = Loaded::of(changes);
+    loaded.load(work, changes.iter().enumerate())?;
     let mut outcomes = Vec::with_capacity(changes.len());
-    for change in changes {
-        match change_attempt(work, &mut loaded, change) {
+    for (position, change) in changes.iter().enumerate() {
+        match change_attempt(work, &mut loaded, position, change) {
             Ok(()) => outcomes.push(Ok(())),
             Err(error @ (Error::Internal(_) | Error::Unavailable(_) | Error::StorageFull(_))) => {
                 return Err(error);
@@ -43,64 +42,108 @@ pub(crate) fn change_attempts(work: &mut Work<'_>, command: &ChangeAttempts) -> 
 }
 
 /// The units and attempts of one command, read and written together.
-#[derive(Default)]
 struct Loaded<'c> {
-    units: HashMap<(&'c SpecName, &'c UnitName), UnitRow>,
-    attempts: HashMap<(Id, Id), AttemptRow>,
-    asked: &'c [AttemptChange],
-    changed: Vec<&'c AttemptRef>,
+    changes: &'c [AttemptChange],
+    units: Vec<UnitRow>,
+    attempts: Vec<AttemptRow>,
+    /// Where each of these is; no two records of a namespace have the same id.
+    by_id: HashMap<Id, usize>,
+    /// Where the unit and the attempt of each change are, as far as there are any.
+    places: Vec<(Option<usize>, Option<usize>)>,
+    /// The changes that changed something.
+    changed: Vec<usize>,
+    /// The names of all units, once somebody asks.
+    names: Option<HashSet<(&'c SpecName, &'c UnitName)>>,
 }
 
 impl<'c> Loaded<'c> {
-    /// Reads attempts and their units in two strokes.
-    fn load(&mut self, work: &mut Work<'_>, attempts: &[&'c AttemptRef]) -> Result<()> {
-        let mut names = Vec::with_capacity(attempts.len());
-        let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            if let Some(spec) = work.find_spec(&attempt.spec)? {
-                keys.push(UnitRow::key(work.live, spec.id, &attempt.unit));
-                names.push((&attempt.spec, &attempt.unit));
+    fn of(changes: &'c [AttemptChange]) -> Self {
+        let count = changes.len();
+        Self {
+            changes,
+            units: Vec::with_capacity(count),
+            attempts: Vec::with_capacity(count),
+            by_id: HashMap::with_capacity(2 * count),
+            places: vec![(None, None); count],
+            changed: Vec::with_capacity(count),
+            names: None,
+        }
+    }
+
+    /// Reads the units and attempts of changes in two strokes.
+    fn load(
+        &mut self,
+        work: &mut Work<'_>,
+        changes: impl Iterator<Item = (usize, &'c AttemptChange)>,
+    ) -> Result<()> {
+        let (mut asked, mut keys) = (Vec::new(), Vec::new());
+        for (position, AttemptChange { attempt, .. }) in changes {
+            if let Some(spec) = work.look_at_spec(&attempt.spec)?.map(|spec| spec.id) {
+                keys.push(UnitRow::key(work.live, spec, &attempt.unit));
+                asked.push((position, attempt.id));
             }
         }
-        let rows: Vec<Option<UnitRow>> = work.tx.get_all(&keys)?;
-        let found = names.into_iter().zip(rows).filter_map(|(name, row)| Some((name, row?)));
-        self.units.extend(found);
-        let mut keys: Vec<Key> = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            if let Some(unit) = self.units.get(&(&attempt.spec, &attempt.unit)) {
-                keys.push(AttemptRow::key(work.live, unit.id, attempt.id));
+        let units: Vec<Option<UnitRow>> = work.tx.get_all(&keys)?;
+        keys.clear();
+        let mut found = Vec::with_capacity(asked.len());
+        for ((position, attempt), unit) in asked.into_iter().zip(units) {
+            if let (Some(unit), Some(place)) = (unit, self.places.get_mut(position)) {
+                keys.push(AttemptRow::key(work.live, unit.id, attempt));
+                found.push(position);
+                place.0 = Some(put(&mut self.units, &mut self.by_id, unit.id, unit));
             }
         }
-        let rows: Vec<Option<AttemptRow>> = work.tx.get_all(&keys)?;
-        self.attempts.extend(rows.into_iter().flatten().map(|row| ((row.unit, row.id), row)));
+        let attempts: Vec<Option<AttemptRow>> = work.tx.get_all(&keys)?;
+        for (position, attempt) in found.into_iter().zip(attempts) {
+            if let (Some(attempt), Some(place)) = (attempt, self.places.get_mut(position)) {
+                place.1 = Some(put(&mut self.attempts, &mut self.by_id, attempt.id, attempt));
+            }
+        }
         Ok(())
     }
 
     /// Reads again what chaining has changed.
     fn reload(&mut self, work: &mut Work<'_>, spec: &SpecName, units: &[NewUnit]) -> Result<()> {
-        let names: HashSet<&UnitName> = units.iter().map(|unit| &unit.name).collect();
-        if !names.iter().any(|name| self.units.contains_key(&(spec, *name))) {
+        let changes = self.changes;
+        let name = |change: &'c AttemptChange| (&change.attempt.spec, &change.attempt.unit);
+        let names = self.names.get_or_insert_with(|| changes.iter().map(name).collect());
+        let again: HashSet<_> = units.iter().map(|unit| (spec, &unit.name)).collect();
+        if again.is_disjoint(names) {
             return Ok(());
         }
-        let attempts = self.asked.iter().map(|change| &change.attempt);
-        let again = attempts.filter(|of| of.spec == *spec && names.contains(&of.unit));
-        let again: Vec<_> = again.collect();
-        self.load(work, &again)
+        self.load(work, changes.iter().enumerate().filter(|(_, of)| again.contains(&name(of))))
+    }
+
+    /// Gives the unit and the attempt of a change, as far as there are any.
+    fn at(&mut self, position: usize) -> (Option<&mut UnitRow>, Option<&mut AttemptRow>) {
+        let (unit, attempt) = self.places.get(position).copied().unwrap_or_default();
+        let unit = unit.and_then(|place| self.units.get_mut(place));
+        (unit, attempt.and_then(|place| self.attempts.get_mut(place)))
     }
 
     /// Writes what has changed, in order.
     fn save(&mut self, work: &mut Work<'_>) -> Result<()> {
         let mut units = Vec::with_capacity(self.changed.len());
         let mut attempts = Vec::with_capacity(self.changed.len());
-        for AttemptRef { spec, unit, id } in self.changed.drain(..) {
-            if let Some(unit) = self.units.get(&(spec, unit)) {
-                attempts.extend(self.attempts.get(&(unit.id, *id)).map(AttemptRow::to_doc));
+        for position in std::mem::take(&mut self.changed) {
+            if let (Some(unit), Some(attempt)) = self.at(position) {
+                attempts.push(attempt.to_doc());
                 units.push(unit.to_doc());
             }
         }
         work.tx.save(AttemptRow::TABLE, attempts)?;
         work.tx.save(UnitRow::TABLE, units)
     }
+}
+
+/// Puts a row where the one with its id is, or else at the end, and tells where that is.
+fn put<R>(rows: &mut Vec<R>, by_id: &mut HashMap<Id, usize>, id: Id, row: R) -> usize {
+    let place = *by_id.entry(id).or_insert(rows.len());
+    match rows.get_mut(place) {
+        Some(known) => *known = row,
+        None => rows.push(row),
+    }
+    place
 }
 
 /// What one change may touch: the attempt, its unit, and its spec's counts.
@@ -111,15 +154,17 @@ struct Case<'a> {
     data: Option<Data>,
 }
 
-fn change_attempt<'c>(
+fn change_attempt(
     work: &mut Work<'_>,
-    loaded: &mut Loaded<'c>,
-    change: &'c AttemptChange,
+    loaded: &mut Loaded<'_>,
+    position: usize,
+    change: &AttemptChange,
 ) -> Result<()> {
-    let AttemptRef { spec, unit, id } = &change.attempt;
+    let AttemptRef { spec, id, .. } = &change.attempt;
     let spec = work.find_spec(spec)?.ok_or(Error::Gone)?;
-    let unit = loaded.units.get_mut(&(&change.attempt.spec, unit)).ok_or(Error::Gone)?;
-    let Some(attempt) = loaded.attempts.get_mut(&(unit.id, *id)) else {
+    let (unit, attempt) = loaded.at(position);
+    let unit = unit.ok_or(Error::Gone)?;
+    let Some(attempt) = attempt else {
         // Ids only grow, so an older one was given to an attempt on an earlier unit of this name.
         let earlier = work.was_given(*id) && *id < unit.id;
         return Err(if earlier { Error::Gone } else { Error::NoSuchAttempt(id.to_string()) });
@@ -135,14 +180,14 @@ fn change_attempt<'c>(
         Change::Fail => case.fail(work),
         Change::Retry(delay) => case.retry(work, delay),
     };
-    let spec = case.spec;
-    work.put_spec(spec.clone());
+    let next = case.spec.meta.next_work_spec.clone();
+    work.put_spec(case.spec);
     // A refusal may have closed the attempt's own record, so it is saved all the same.
-    loaded.changed.push(&change.attempt);
+    loaded.changed.push(position);
     if let Some(output) = outcome? {
         // The output may name units that are loaded here, so both sides must see the same rows.
         loaded.save(work)?;
-        if let Some((next, units)) = chain::chain(work, &spec, &output)? {
+        if let Some((next, units)) = chain::chain(work, &next, &output)? {
             loaded.reload(work, &next, &units)?;
         }
     }

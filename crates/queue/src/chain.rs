@@ -2,16 +2,16 @@
 
 use model::{Data, NewUnit, Result, SpecName};
 
-use crate::{Work, add, rows::SpecRow};
+use crate::{Work, add};
 
-/// Adds the units that the data of a finished unit asks for, if its spec has a next one; gives
-/// what was added where.
+/// Adds the units that the data of a finished unit asks for, if there is the spec that is named
+/// next; gives what was added where.
 pub(crate) fn chain(
     work: &mut Work<'_>,
-    spec: &SpecRow,
+    next: &str,
     data: &Data,
 ) -> Result<Option<(SpecName, Vec<NewUnit>)>> {
-    let Ok(next) = SpecName::new(spec.meta.next_work_spec.as_str()) else { return Ok(None) };
+    let Ok(next) = SpecName::new(next) else { return Ok(None) };
     if data.is_empty() {
         return Ok(None);
     }

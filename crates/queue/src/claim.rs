@@ -28,7 +28,7 @@ pub(crate) fn claim(work: &mut Work<'_>, claim: &Claim) -> Result<Reply> {
     let worker = worker::find_or_create(work, &claim.worker)?;
     let mut spent = Vec::new();
     for _ in 0..ROUNDS_MAX {
-        let mut able = work.all_specs()?;
+        let mut able = work.specs_of(claim)?;
         able.retain(|spec| spec.is_able(claim, work.now) && !spent.contains(&spec.id));
         let candidates: Vec<_> = able.iter().map(SpecRow::candidate).collect();
         let draw = work.draw();
@@ -49,7 +49,7 @@ pub(crate) fn claim(work: &mut Work<'_>, claim: &Claim) -> Result<Reply> {
 /// Gives the specs that will have work for a claim at a later time by themselves.
 pub fn later(work: &mut Work<'_>, claim: &Claim) -> Result<Vec<Ready>> {
     let now = work.now;
-    let ready = work.all_specs()?.into_iter().filter_map(|spec| spec.ready(now));
+    let ready = work.specs_of(claim)?.into_iter().filter_map(|spec| spec.ready(now));
     Ok(ready.filter(|ready| ready.at.is_some() && ready.suits(claim)).collect())
 }
 

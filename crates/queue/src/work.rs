@@ -1,8 +1,8 @@
 //! A piece of work in one namespace: what rules share while one write is applied.
 
 use model::{
-    Error, EventBody, Id, Namespace, QueueCommand, Reply, Result, Revision, SpecName, SpecRef,
-    Time, UnitRef, limits,
+    Claim, Error, EventBody, Id, Namespace, QueueCommand, Reply, Result, Revision, SpecName,
+    SpecRef, Time, UnitRef, limits,
 };
 use store::{Range, Tx, TxExt as _, Value, tables};
 
@@ -126,14 +126,21 @@ impl<'t> Work<'t> {
 
     /// Gives a spec by name, if it exists.
     pub(crate) fn find_spec(&mut self, name: &SpecName) -> Result<Option<SpecRow>> {
-        if let Some(slot) = self.specs.iter().find(|slot| slot.row.name == *name) {
-            return Ok(Some(slot.row.clone()));
-        }
-        let row: Option<SpecRow> = self.tx.get(SpecRow::key(self.live, name))?;
-        if let Some(row) = &row {
-            self.specs.push(SpecSlot { row: row.clone(), changed: false });
-        }
-        Ok(row)
+        self.look_at_spec(name).map(|row| row.cloned())
+    }
+
+    /// Shows a spec by name, if it exists.
+    pub(crate) fn look_at_spec(&mut self, name: &SpecName) -> Result<Option<&SpecRow>> {
+        let place = match self.specs.iter().position(|slot| slot.row.name == *name) {
+            Some(place) => place,
+            None => {
+                let row: Option<SpecRow> = self.tx.get(SpecRow::key(self.live, name))?;
+                let Some(row) = row else { return Ok(None) };
+                self.specs.push(SpecSlot { row, changed: false });
+                self.specs.len() - 1
+            }
+        };
+        Ok(self.specs.get(place).map(|slot| &slot.row))
     }
 
     /// Gives a spec by name, and by incarnation where one is asked for.
@@ -157,8 +164,19 @@ impl<'t> Work<'t> {
         }
     }
 
+    /// Gives those specs of the namespace that a claim names, or else all, in name order.
+    pub(crate) fn specs_of(&mut self, claim: &Claim) -> Result<Vec<SpecRow>> {
+        if claim.specs.is_empty() {
+            return self.all_specs();
+        }
+        let mut names: Vec<_> = claim.specs.iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().filter_map(|name| self.find_spec(name).transpose()).collect()
+    }
+
     /// Gives all specs of the namespace in name order.
-    pub(crate) fn all_specs(&mut self) -> Result<Vec<SpecRow>> {
+    fn all_specs(&mut self) -> Result<Vec<SpecRow>> {
         self.save_specs()?;
         self.tx.find(tables::SPEC_NAME, &Range::prefix([Value::id(self.live)]), u32::MAX)
     }

@@ -153,29 +153,35 @@ impl Layout {
     }
 
     /// Finds the fields, and the body.
-    pub(crate) fn split<'a>(
-        &self,
-        mut key: &'a [u8],
-        mut row: &'a [u8],
-    ) -> Result<(Fields<'a>, &'a [u8])> {
+    pub(crate) fn split<'a>(&self, key: &'a [u8], row: &'a [u8]) -> Result<(Fields<'a>, &'a [u8])> {
+        let (mut fields, body) = self.columns(row)?;
+        self.find_key(key, &mut fields)?;
+        Ok((fields, body))
+    }
+
+    /// Finds the fields in an encoded key.
+    pub(crate) fn key_fields<'a>(&self, key: &'a [u8]) -> Result<Fields<'a>> {
         let mut fields = [None; FIELDS_MAX];
-        let mut places = fields.iter_mut();
-        for column in self.table.key {
-            *places.next().ok_or_else(damaged)? = Some(cut(&mut key, column.kind)?);
-        }
+        self.find_key(key, &mut fields)?;
+        Ok(fields)
+    }
+
+    /// Finds the fields of a row that are not in its key, and its body.
+    pub(crate) fn columns<'a>(&self, mut row: &'a [u8]) -> Result<(Fields<'a>, &'a [u8])> {
+        let mut fields = [None; FIELDS_MAX];
+        let mut places = fields.iter_mut().skip(self.table.key.len());
         for column in self.table.columns {
             *places.next().ok_or_else(damaged)? = cut_column(&mut row, column.kind)?;
         }
         Ok((fields, row))
     }
 
-    /// Finds the fields in an encoded key.
-    pub(crate) fn key_fields<'a>(&self, mut key: &'a [u8]) -> Result<Fields<'a>> {
-        let mut fields = [None; FIELDS_MAX];
+    /// Finds those that are in its key.
+    pub(crate) fn find_key<'a>(&self, mut key: &'a [u8], fields: &mut Fields<'a>) -> Result<()> {
         for (place, column) in fields.iter_mut().zip(self.table.key) {
             *place = Some(cut(&mut key, column.kind)?);
         }
-        Ok(fields)
+        Ok(())
     }
 
     /// Gives the key that an index entry carries.
@@ -251,14 +257,23 @@ impl Order {
 
     /// Gives the entry of a row; `None` if one of the fields is null.
     pub(crate) fn entry(&self, fields: &Fields<'_>) -> Option<Vec<u8>> {
-        let part = |field: &usize| fields.get(*field).copied().flatten();
-        let length =
-            self.fields.iter().map(|field| part(field).map(<[u8]>::len)).sum::<Option<_>>();
-        let mut entry = Vec::with_capacity(length?);
-        for field in &self.fields {
-            entry.extend_from_slice(part(field)?);
-        }
+        let length = |field: &usize| fields.get(*field).copied().flatten().map(<[u8]>::len);
+        let mut entry = Vec::with_capacity(self.fields.iter().map(length).sum::<Option<_>>()?);
+        self.write_entry(fields, &mut entry)?;
         Some(entry)
+    }
+
+    /// Puts the entry of a row into a buffer; `None` if one of the fields is null.
+    pub(crate) fn write_entry<'b>(
+        &self,
+        fields: &Fields<'_>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Option<&'b [u8]> {
+        buffer.clear();
+        for field in &self.fields {
+            buffer.extend_from_slice(fields.get(*field).copied().flatten()?);
+        }
+        Some(buffer)
     }
 }
 

@@ -73,7 +73,7 @@ impl State {
     fn new() -> Self {
         let rows = |layout: Layout| {
             let indexes = layout.orders().iter().map(|_| Some(Entries::default())).collect();
-            Rows { layout, rows: BTreeMap::new(), indexes: Indexes(indexes) }
+            Rows { layout, rows: BTreeMap::new(), indexes: Indexes::new(indexes) }
         };
         Self { tables: layouts().into_iter().map(rows).collect() }
     }

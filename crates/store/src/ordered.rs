@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Bound;
 
+use memchr::memchr;
 use model::{Error, Result};
 
 use crate::{Kind, Value};
@@ -91,13 +92,15 @@ fn encode_real(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&ordered.to_be_bytes());
 }
 
-fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) {
-    let mut parts = value.split(|byte| *byte == 0);
-    out.extend_from_slice(parts.next().unwrap_or_default());
-    for part in parts {
-        out.extend_from_slice(&[0, ESCAPED_ZERO]);
+fn encode_bytes(out: &mut Vec<u8>, mut value: &[u8]) {
+    while let Some((part, rest)) =
+        memchr(0, value).and_then(|zero| value.split_at_checked(zero + 1))
+    {
         out.extend_from_slice(part);
+        out.push(ESCAPED_ZERO);
+        value = rest;
     }
+    out.extend_from_slice(value);
     out.extend_from_slice(&[0, 0]);
 }
 
@@ -121,7 +124,7 @@ fn int_length(head: u8) -> usize {
 fn bytes_length(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        from += bytes.get(from..)?.iter().position(|byte| *byte == 0)? + 2;
+        from += memchr(0, bytes.get(from..)?)? + 2;
         if *bytes.get(from - 1)? == 0 {
             return Some(from);
         }
@@ -141,11 +144,9 @@ fn decode_real(field: &[u8]) -> Result<f64> {
 
 fn decode_bytes(field: &[u8]) -> Result<Cow<'_, [u8]>> {
     let mut rest = field.strip_suffix(&[0, 0]).ok_or_else(damaged)?;
-    if !rest.contains(&0) {
-        return Ok(Cow::Borrowed(rest));
-    }
+    let Some(_) = memchr(0, rest) else { return Ok(Cow::Borrowed(rest)) };
     let mut bytes = Vec::with_capacity(rest.len());
-    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+    while let Some(zero) = memchr(0, rest) {
         let (part, tail) = rest.split_at_checked(zero + 1).ok_or_else(damaged)?;
         bytes.extend_from_slice(part);
         rest = tail.strip_prefix(&[ESCAPED_ZERO]).ok_or_else(damaged)?;

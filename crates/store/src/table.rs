@@ -54,6 +54,22 @@ impl Value {
             other => Err(damaged("bytes", other)),
         }
     }
+
+    /// Takes the bytes out.
+    pub fn into_bytes(self) -> Result<Box<[u8]>> {
+        match self {
+            Self::Bytes(value) => Ok(value),
+            other => Err(damaged("bytes", &other)),
+        }
+    }
+
+    /// Takes the text out.
+    pub fn into_text(self) -> Result<SmolStr> {
+        match self {
+            Self::Text(value) => Ok(value),
+            other => Err(damaged("a text", &other)),
+        }
+    }
 }
 
 fn damaged(expected: &str, found: &Value) -> Error {

@@ -1,10 +1,10 @@
 //! Attempts.
 
-use minicbor::{Decode, Encode, bytes::ByteVec};
+use minicbor::{Decode, Encode, bytes::ByteSlice};
 use model::{AttemptStatus, Data, Id, Result, SpecName, Time, UnitName, WorkerName};
 use store::{Doc, Key, Row, Table, Value, tables};
 
-use super::{decode, encode, value};
+use super::{decode, encode, parts};
 
 /// An attempt.
 #[derive(Clone, Debug)]
@@ -53,25 +53,25 @@ impl AttemptRow {
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct AttemptBody {
+struct AttemptBody<'b> {
     #[n(0)]
     status: u8,
     #[n(1)]
     spec: u64,
-    #[n(2)]
-    spec_name: String,
-    #[n(3)]
-    unit_name: ByteVec,
-    #[n(4)]
-    worker_name: String,
+    #[b(2)]
+    spec_name: &'b str,
+    #[b(3)]
+    unit_name: &'b ByteSlice,
+    #[b(4)]
+    worker_name: &'b str,
     #[n(5)]
     start: i64,
     #[n(6)]
     expiration: i64,
     #[n(7)]
     end: Option<i64>,
-    #[n(8)]
-    data: Option<ByteVec>,
+    #[b(8)]
+    data: Option<&'b ByteSlice>,
 }
 
 fn code(status: AttemptStatus) -> u8 {
@@ -91,13 +91,13 @@ impl Row for AttemptRow {
         let body = AttemptBody {
             status: code(self.status),
             spec: self.spec,
-            spec_name: self.names.spec.as_str().to_owned(),
-            unit_name: self.names.unit.as_bytes().to_vec().into(),
-            worker_name: self.names.worker.as_str().to_owned(),
+            spec_name: self.names.spec.as_str(),
+            unit_name: self.names.unit.as_bytes().into(),
+            worker_name: self.names.worker.as_str(),
             start: self.start.0,
             expiration: self.expiration.0,
             end: self.end.map(|time| time.0),
-            data: self.data.as_ref().map(|data| data.as_cbor().to_vec().into()),
+            data: self.data.as_ref().map(|data| data.as_cbor().into()),
         };
         let pending = self.status == AttemptStatus::Pending;
         let while_pending = |value: Value| if pending { value } else { Value::Null };
@@ -113,23 +113,25 @@ impl Row for AttemptRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        let body: AttemptBody = decode("attempt", &doc.body)?;
+        let [namespace, unit, id] = parts(doc.key)?;
+        let [worker, _busy, _due] = parts(doc.columns)?;
+        let body: AttemptBody<'_> = decode("attempt", &doc.body)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            unit: value(&doc.key, 1)?.as_id()?,
-            id: value(&doc.key, 2)?.as_id()?,
-            worker: value(&doc.columns, 0)?.as_id()?,
+            namespace: namespace.as_id()?,
+            unit: unit.as_id()?,
+            id: id.as_id()?,
+            worker: worker.as_id()?,
             spec: body.spec,
             names: Names {
                 spec: SpecName::new(body.spec_name)?,
-                unit: UnitName::new(Vec::from(body.unit_name))?,
+                unit: UnitName::new(&**body.unit_name)?,
                 worker: WorkerName::new(body.worker_name)?,
             },
             status: AttemptStatus::ALL
                 .into_iter()
                 .find(|status| code(*status) == body.status)
                 .unwrap_or(AttemptStatus::Expired),
-            data: body.data.map(|data| Data::from_stored(&data)),
+            data: body.data.map(|data| Data::from_stored(data)),
             start: Time(body.start),
             end: body.end.map(Time),
             expiration: Time(body.expiration),

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use model::{Id, LockPath, Result, Time};
 use store::{Doc, Key, Row, Table, Value, tables};
 
-use super::{decode, encode, value};
+use super::{decode, encode, parts};
 
 /// A lock that is held.
 #[derive(Clone, Debug)]
@@ -45,12 +45,13 @@ impl Row for LockRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
+        let ([namespace, path], [due]) = (parts(doc.key)?, parts(doc.columns)?);
         let body: LockBody = decode("lock", &doc.body)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            path: LockPath::from_bytes(value(&doc.key, 1)?.as_bytes()?)?,
+            namespace: namespace.as_id()?,
+            path: LockPath::from_bytes(path.as_bytes()?)?,
             owner: body.owner,
-            due: Time(value(&doc.columns, 0)?.as_int()?),
+            due: Time(due.as_int()?),
         })
     }
 }

@@ -41,9 +41,9 @@ pub fn decode<'b, T: Decode<'b, ()>>(table: &str, body: &'b [u8]) -> Result<T> {
         .map_err(|error| Error::Internal(format!("a row of {table} is damaged: {error}")))
 }
 
-/// Gives a column or key value by position.
-fn value(values: &[Value], position: usize) -> Result<&Value> {
-    values.get(position).ok_or_else(|| Error::Internal("a stored row is too short".to_owned()))
+/// Takes key or column values apart.
+fn parts<const COUNT: usize>(values: Vec<Value>) -> Result<[Value; COUNT]> {
+    values.try_into().map_err(|_| Error::Internal("a stored row has another length".to_owned()))
 }
 
 fn optional_id(value: &Value) -> Result<Option<u64>> {

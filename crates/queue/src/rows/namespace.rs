@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode, bytes::ByteSlice};
 use model::{EventBody, Id, Namespace, Result, Revision, SpecName, Time, UnitName, WorkerName};
 use store::{Doc, Row, Table, Value, tables};
 
-use super::{decode, encode, optional_id, value};
+use super::{decode, encode, optional_id, parts};
 
 /// A namespace with its counters.
 #[derive(Clone, Debug)]
@@ -40,12 +40,14 @@ impl Row for NamespaceRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
+        let [name] = parts(doc.key)?;
+        let [id, live, revision, last_id] = parts(doc.columns)?;
         Ok(Self {
-            name: Namespace::new(value(&doc.key, 0)?.as_text()?)?,
-            id: value(&doc.columns, 0)?.as_id()?,
-            live: optional_id(value(&doc.columns, 1)?)?,
-            revision: value(&doc.columns, 2)?.as_id()?,
-            last_id: value(&doc.columns, 3)?.as_id()?,
+            name: Namespace::new(name.into_text()?)?,
+            id: id.as_id()?,
+            live: optional_id(&live)?,
+            revision: revision.as_id()?,
+            last_id: last_id.as_id()?,
         })
     }
 }
@@ -71,10 +73,8 @@ impl Row for CounterRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        Ok(Self {
-            name: value(&doc.key, 0)?.as_text()?.to_owned(),
-            value: value(&doc.columns, 0)?.as_id()?,
-        })
+        let ([name], [value]) = (parts(doc.key)?, parts(doc.columns)?);
+        Ok(Self { name: name.as_text()?.to_owned(), value: value.as_id()? })
     }
 }
 
@@ -96,7 +96,8 @@ impl Row for RubbleRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        Ok(Self { namespace: value(&doc.key, 0)?.as_id()?, spec: value(&doc.key, 1)?.as_id()? })
+        let [namespace, spec] = parts(doc.key)?;
+        Ok(Self { namespace: namespace.as_id()?, spec: spec.as_id()? })
     }
 }
 
@@ -126,11 +127,12 @@ impl Row for HistoryRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
+        let ([namespace, revision], [time]) = (parts(doc.key)?, parts(doc.columns)?);
         let stored: Vec<StoredEvent<'_>> = decode("history", &doc.body)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            revision: value(&doc.key, 1)?.as_id()?,
-            time: Time(value(&doc.columns, 0)?.as_int()?),
+            namespace: namespace.as_id()?,
+            revision: revision.as_id()?,
+            time: Time(time.as_int()?),
             bodies: stored.into_iter().map(StoredEvent::into_body).collect::<Result<_>>()?,
         })
     }

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use model::{Counts, Data, Id, Result, SpecMeta, SpecName, Time, UnitStatus};
 use store::{Doc, Key, Row, Table, Value, tables};
 
-use super::{UnitRow, decode, encode, value};
+use super::{UnitRow, decode, encode, parts};
 
 /// What scheduling needs of a spec.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl SpecRow {
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct SpecBody {
+struct SpecBody<'b> {
     #[n(0)]
     priority: i64,
     #[n(1)]
@@ -63,10 +63,10 @@ struct SpecBody {
     max_retries: u64,
     #[n(10)]
     min_memory_gb: f64,
-    #[n(11)]
-    next_work_spec: String,
-    #[n(12)]
-    runtime: String,
+    #[b(11)]
+    next_work_spec: &'b str,
+    #[b(12)]
+    runtime: &'b str,
     /// Available, pending, finished, failed, delayed.
     #[n(13)]
     counts: [u64; 5],
@@ -90,8 +90,8 @@ impl Row for SpecRow {
             max_attempts_returned: meta.max_attempts_returned,
             max_retries: meta.max_retries,
             min_memory_gb: meta.min_memory_gb,
-            next_work_spec: meta.next_work_spec.clone(),
-            runtime: meta.runtime.clone(),
+            next_work_spec: &meta.next_work_spec,
+            runtime: &meta.runtime,
             counts: [available, pending, finished, failed, delayed],
         };
         Doc {
@@ -102,12 +102,13 @@ impl Row for SpecRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        let body: SpecBody = decode("spec", &doc.body)?;
+        let ([namespace, name], [id]) = (parts(doc.key)?, parts(doc.columns)?);
+        let body: SpecBody<'_> = decode("spec", &doc.body)?;
         let [available, pending, finished, failed, delayed] = body.counts;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            name: SpecName::new(value(&doc.key, 1)?.as_text()?)?,
-            id: value(&doc.columns, 0)?.as_id()?,
+            namespace: namespace.as_id()?,
+            name: SpecName::new(name.into_text()?)?,
+            id: id.as_id()?,
             meta: SpecMeta {
                 priority: body.priority,
                 weight: body.weight,
@@ -120,8 +121,8 @@ impl Row for SpecRow {
                 max_attempts_returned: body.max_attempts_returned,
                 max_retries: body.max_retries,
                 min_memory_gb: body.min_memory_gb,
-                next_work_spec: body.next_work_spec,
-                runtime: body.runtime,
+                next_work_spec: body.next_work_spec.to_owned(),
+                runtime: body.runtime.to_owned(),
             },
             counts: Counts { available, pending, finished, failed, delayed },
         })
@@ -158,9 +159,10 @@ impl Row for SpecDataRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
+        let [namespace, spec] = parts(doc.key)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            spec: value(&doc.key, 1)?.as_id()?,
+            namespace: namespace.as_id()?,
+            spec: spec.as_id()?,
             data: Data::from_stored(&doc.body),
         })
     }

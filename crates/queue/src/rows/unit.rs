@@ -1,10 +1,10 @@
 //! Work units.
 
-use minicbor::{Decode, Encode, bytes::ByteVec};
+use minicbor::{Decode, Encode, bytes::ByteSlice};
 use model::{Data, Id, Result, Time, UnitMeta, UnitName, UnitStatus};
 use store::{Doc, Key, Row, Table, Value, tables};
 
-use super::{decode, encode, time_or_null, value};
+use super::{decode, encode, parts, time_or_null};
 
 /// A work unit.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl UnitRow {
 /// Fields at their default are left out of the stored body, since most units have most of them so.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct UnitBody {
+struct UnitBody<'b> {
     #[n(0)]
     status: u8,
     /// Left out where the `since` column has it.
@@ -51,8 +51,8 @@ struct UnitBody {
     priority: Option<f64>,
     #[n(3)]
     not_before: Option<i64>,
-    #[n(4)]
-    data: Option<ByteVec>,
+    #[b(4)]
+    data: Option<&'b ByteSlice>,
     #[n(5)]
     active: Option<u64>,
     #[n(6)]
@@ -96,7 +96,7 @@ impl Row for UnitRow {
             created: Some(self.created.0).filter(|_| since == Value::Null),
             priority: Some(self.meta.priority).filter(|priority| *priority != 0.0),
             not_before: self.meta.not_before.map(|time| time.0),
-            data: (!self.data.is_empty()).then(|| self.data.as_cbor().to_vec().into()),
+            data: (!self.data.is_empty()).then(|| self.data.as_cbor().into()),
             active: self.active,
             attempts: Some(self.attempts).filter(|attempts| *attempts > 0),
         };
@@ -108,12 +108,14 @@ impl Row for UnitRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        let body: UnitBody = decode("unit", &doc.body)?;
+        let [namespace, spec, name] = parts(doc.key)?;
+        let [id, _state, _ready, _due, since] = parts(doc.columns)?;
+        let body: UnitBody<'_> = decode("unit", &doc.body)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            spec: value(&doc.key, 1)?.as_id()?,
-            name: UnitName::new(value(&doc.key, 2)?.as_bytes()?)?,
-            id: value(&doc.columns, 0)?.as_id()?,
+            namespace: namespace.as_id()?,
+            spec: spec.as_id()?,
+            name: UnitName::new(name.into_bytes()?)?,
+            id: id.as_id()?,
             status: UnitStatus::ALL
                 .into_iter()
                 .find(|status| code(*status) == body.status)
@@ -122,10 +124,10 @@ impl Row for UnitRow {
                 priority: body.priority.unwrap_or(0.0),
                 not_before: body.not_before.map(Time),
             },
-            data: body.data.map_or_else(Data::default, |data| Data::from_stored(&data)),
+            data: body.data.map_or_else(Data::default, |data| Data::from_stored(data)),
             active: body.active,
             attempts: body.attempts.unwrap_or(0),
-            created: Time(body.created.map_or_else(|| value(&doc.columns, 4)?.as_int(), Ok)?),
+            created: Time(body.created.map_or_else(|| since.as_int(), Ok)?),
         })
     }
 }

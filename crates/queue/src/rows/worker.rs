@@ -1,10 +1,10 @@
 //! Workers.
 
-use minicbor::{Decode, Encode, bytes::ByteVec};
+use minicbor::{Decode, Encode, bytes::ByteSlice};
 use model::{Data, Id, Result, Time, WorkerName};
 use store::{Doc, Key, Row, Table, Value, tables};
 
-use super::{decode, encode, optional_id, value};
+use super::{decode, encode, optional_id, parts};
 
 /// A worker.
 #[derive(Clone, Debug)]
@@ -38,13 +38,13 @@ impl WorkerRow {
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct WorkerBody {
+struct WorkerBody<'b> {
     #[n(0)]
     active: bool,
-    #[n(1)]
-    mode: String,
-    #[n(2)]
-    data: ByteVec,
+    #[b(1)]
+    mode: &'b str,
+    #[b(2)]
+    data: &'b ByteSlice,
     #[n(3)]
     expiration: i64,
     #[n(4)]
@@ -57,8 +57,8 @@ impl Row for WorkerRow {
     fn to_doc(&self) -> Doc {
         let body = WorkerBody {
             active: self.active,
-            mode: self.mode.clone(),
-            data: self.data.as_cbor().to_vec().into(),
+            mode: &self.mode,
+            data: self.data.as_cbor().into(),
             expiration: self.expiration.0,
             last_update: self.last_update.0,
         };
@@ -71,15 +71,16 @@ impl Row for WorkerRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
-        let body: WorkerBody = decode("worker", &doc.body)?;
+        let ([namespace, name], [id, parent, _due]) = (parts(doc.key)?, parts(doc.columns)?);
+        let body: WorkerBody<'_> = decode("worker", &doc.body)?;
         Ok(Self {
-            namespace: value(&doc.key, 0)?.as_id()?,
-            name: WorkerName::new(value(&doc.key, 1)?.as_text()?)?,
-            id: value(&doc.columns, 0)?.as_id()?,
-            parent: optional_id(value(&doc.columns, 1)?)?,
+            namespace: namespace.as_id()?,
+            name: WorkerName::new(name.into_text()?)?,
+            id: id.as_id()?,
+            parent: optional_id(&parent)?,
             active: body.active,
-            mode: body.mode,
-            data: Data::from_stored(&body.data),
+            mode: body.mode.to_owned(),
+            data: Data::from_stored(body.data),
             expiration: Time(body.expiration),
             last_update: Time(body.last_update),
         })

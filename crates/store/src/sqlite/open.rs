@@ -115,7 +115,7 @@ pub(crate) fn indexes(connection: &Connection, layout: &Layout) -> Result<Indexe
         .map(|index| (index.kept == Kept::InMemory).then(Vec::new))
         .collect();
     if entries.iter().all(Option::is_none) {
-        return Ok(Indexes(entries.into_iter().map(|_| None).collect()));
+        return Ok(Indexes::new(entries.into_iter().map(|_| None).collect()));
     }
     each(connection, layout, |key, row| {
         let fields = layout.fields(key, row)?;
@@ -126,7 +126,7 @@ pub(crate) fn indexes(connection: &Connection, layout: &Layout) -> Result<Indexe
         }
         Ok(())
     })?;
-    Ok(Indexes(entries.into_iter().map(|entries| entries.map(Entries::from_all)).collect()))
+    Ok(Indexes::new(entries.into_iter().map(|entries| entries.map(Entries::from_all)).collect()))
 }
 
 #[cfg(test)]
