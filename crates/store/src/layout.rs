@@ -116,19 +116,26 @@ impl Layout {
 
     /// Encodes the columns and the body of a row.
     pub(crate) fn row(&self, doc: &Doc) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(10 * doc.columns.len() + doc.body.len());
+        self.write_row(doc, &mut out)?;
+        Ok(out)
+    }
+
+    /// Puts the encoded columns and the body of a row into a buffer.
+    pub(crate) fn write_row<'b>(&self, doc: &Doc, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
         if doc.columns.len() != self.table.columns.len() {
             return Err(self.misused(&format!("has no columns {:?}", doc.columns)));
         }
-        let mut out = Vec::with_capacity(10 * doc.columns.len() + doc.body.len());
+        buffer.clear();
         for (value, column) in doc.columns.iter().zip(self.table.columns) {
             let value = match value {
                 Value::Null => None,
                 value => Some(Plain::of(value, column.kind)?),
             };
-            encode_column(&mut out, value.as_ref());
+            encode_column(buffer, value.as_ref());
         }
-        out.extend_from_slice(&doc.body);
-        Ok(out)
+        buffer.extend_from_slice(&doc.body);
+        Ok(buffer)
     }
 
     /// Turns an encoded key and row back into plain values.

@@ -149,10 +149,12 @@ impl Tx for MemoryTx<'_> {
 
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
         self.may_write()?;
+        let mut row = Vec::new();
         for doc in docs {
             let layout = &self.state.table(table.id)?.layout;
-            let (key, row) = (layout.key(&doc.key)?, layout.row(&doc)?);
-            self.change(table, key, Some(row.into_boxed_slice()))?;
+            // A row that is kept has no capacity to spare, so it is put together elsewhere.
+            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
+            self.change(table, key, Some(row))?;
         }
         Ok(())
     }

@@ -132,9 +132,10 @@ impl Tx for WriteTx<'_> {
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
         let layout = layout(self.layouts, table)?;
         let mut disk = self.disk.rows(layout);
+        let mut row = Vec::new();
         for doc in docs {
-            let (key, row) = (layout.key(&doc.key)?, layout.row(&doc)?);
-            self.overlay.change(layout, &key, Some(row.into()), &mut disk)?;
+            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
+            self.overlay.change(layout, &key, Some(row), &mut disk)?;
         }
         Ok(())
     }
