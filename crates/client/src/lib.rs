@@ -31,8 +31,10 @@ mod handle;
 mod random;
 mod remote;
 mod reply;
+mod tls;
 pub mod worker;
 
 pub use handle::{AttemptHandle, BlobUpload, Lockstep, SpecHandle, UnitHandle, WorkerHandle};
 pub use model;
 pub use remote::{Keys, Remote, RemoteOptions};
+pub use tls::TlsOptions;

@@ -12,6 +12,7 @@ use http::{
     uri::PathAndQuery,
 };
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -22,13 +23,18 @@ use model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
 
-use crate::random::{self, Backoff};
+use crate::{
+    random::{self, Backoff},
+    tls::{self, TlsOptions},
+};
 
 /// How a [`Remote`] behaves.
 #[derive(Clone)]
 pub struct RemoteOptions {
     /// The access token; absent where the server asks for none.
     pub token: Option<String>,
+    /// Whom to trust where the URL begins with `https`.
+    pub tls: TlsOptions,
     /// How long connecting may take.
     pub connect_max: Duration,
     /// How long an answer may take, besides the time for which a write asks to wait.
@@ -55,6 +61,7 @@ impl RemoteOptions {
     pub fn standard() -> Self {
         Self {
             token: None,
+            tls: TlsOptions::default(),
             connect_max: Duration::from_secs(5),
             answer_max: Duration::from_secs(30),
             tries_max: 5,
@@ -67,6 +74,7 @@ impl fmt::Debug for RemoteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteOptions")
             .field("token", &self.token.as_ref().map(|_| "(secret)"))
+            .field("tls", &self.tls)
             .field("connect_max", &self.connect_max)
             .field("answer_max", &self.answer_max)
             .field("tries_max", &self.tries_max)
@@ -85,7 +93,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from
 
 /// A Lockstep server behind a URL.
 pub struct Remote {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: Uri,
     authorization: Option<HeaderValue>,
     options: RemoteOptions,
@@ -98,22 +106,38 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// Makes a client of the server at `http://HOST:PORT`, with a path where a proxy asks for one.
-    /// It connects when it is first used.
+    /// Makes a client of the server at `http://HOST:PORT` or `https://HOST:PORT`, with a path where
+    /// a proxy asks for one. It connects when it is first used.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for a URL or token that cannot be used.
+    /// [`Error::BadInput`] for a URL, token or certificate that cannot be used.
     pub fn new(url: &str, options: RemoteOptions) -> Result<Self> {
         let base = parse(url)?;
         let authorization = options.token.as_deref().map(bearer).transpose()?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(options.connect_max));
+        let is_https = base.scheme_str() == Some("https");
+        let connector = tls::connector(is_https, &options.tls, options.connect_max)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
             .build(connector);
         Ok(Self { client, base, authorization, options })
+    }
+
+    /// Asks once whether the server takes requests; nobody needs a token for that.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it does not.
+    pub async fn ready(&self) -> Result<()> {
+        let request = Request::get(at(&self.base, "/readyz")?)
+            .body(Full::default())
+            .map_err(|error| Error::Internal(format!("a request cannot be made: {error}")))?;
+        let max = self.options.answer_max;
+        let answer = timeout(max, self.client.request(request)).await;
+        match answer.map_err(|_| self.unavailable(&format!("did not answer within {max:?}")))? {
+            Ok(answer) if answer.status() == StatusCode::OK => Ok(()),
+            Ok(answer) => Err(self.unavailable(&format!("is not ready: {}", answer.status()))),
+            Err(error) => Err(self.unavailable(&chain(&error))),
+        }
     }
 
     /// Sends a call until it is answered, has failed for good or must not be repeated.
@@ -251,7 +275,8 @@ impl Backend for Remote {
 fn parse(url: &str) -> Result<Uri> {
     let wrong = |why: &str| {
         Error::bad_input(format!(
-            "server URL {url:?} {why}: write it as http://HOST:PORT, such as http://127.0.0.1:5980"
+            "server URL {url:?} {why}: write it as http://HOST:PORT or https://HOST:PORT, such as \
+             http://127.0.0.1:5980"
         ))
     };
     if url.is_empty() {
@@ -259,13 +284,14 @@ fn parse(url: &str) -> Result<Uri> {
     }
     let uri: Uri = url.parse().map_err(|_| wrong("is not a URL"))?;
     match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(authority)) if authority.as_str().contains('@') => {
+        (Some("http" | "https"), Some(authority)) if authority.as_str().contains('@') => {
             Err(wrong("must not hold a user or password; use a token"))
         }
-        (Some("http"), Some(_)) if uri.query().is_some() => Err(wrong("must not have a query")),
-        (Some("http"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
-        (Some("https"), _) => Err(wrong("uses https, which this client does not speak")),
-        _ => Err(wrong("does not start with http:// and a host")),
+        (Some("http" | "https"), Some(_)) if uri.query().is_some() => {
+            Err(wrong("must not have a query"))
+        }
+        (Some("http" | "https"), Some(authority)) if !authority.host().is_empty() => Ok(uri),
+        _ => Err(wrong("does not start with http:// or https:// and a host")),
     }
 }
 

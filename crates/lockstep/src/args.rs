@@ -58,6 +58,16 @@ pub(crate) struct Global {
     /// File that holds the token to present [env: LOCKSTEP_TOKEN_FILE]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) token_file: Option<String>,
+    /// PEM file with the authorities to trust over https, in place of those of the system [env:
+    /// LOCKSTEP_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) ca_file: Option<String>,
+    /// PEM file with the certificate to show over https [env: LOCKSTEP_CLIENT_CERT]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) client_cert: Option<String>,
+    /// PEM file with the key of that certificate [env: LOCKSTEP_CLIENT_KEY]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) client_key: Option<String>,
     /// Namespace to work in [default: the empty one] [env: LOCKSTEP_NAMESPACE]
     #[arg(long, short, global = true, value_name = "NAME", help_heading = "Global options")]
     pub(crate) namespace: Option<String>,

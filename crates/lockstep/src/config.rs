@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use model::Namespace;
-use server::Rate;
+use server::{Rate, TlsFiles};
 
 pub(crate) use self::keys::folder;
 use self::keys::{KEYS, Key, address, guard, on_or_off, rate, rpc, webhooks, yes_or_no};
@@ -98,6 +98,37 @@ impl Config {
         StoreAt::parse(self.text("serve.store"))
     }
 
+    /// Gives the path that a setting names.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    /// Gives the paths that two settings name, of which one is of no use without the other.
+    pub(crate) fn pair(&self, one: &str, other: &str) -> Result<Option<(PathBuf, PathBuf)>> {
+        match (self.path(one), self.path(other)) {
+            (None, None) => Ok(None),
+            (Some(first), Some(second)) => Ok(Some((first, second))),
+            _ => {
+                let hint = "a certificate is of no use without its key: set both, or neither";
+                Err(Failure::usage(format!("{one} and {other} go together"), hint).into())
+            }
+        }
+    }
+
+    /// Gives the files for TLS.
+    pub(crate) fn tls(&self) -> Result<Option<TlsFiles>> {
+        let client_ca = self.path("serve.tls_client_ca");
+        match self.pair("serve.tls_cert", "serve.tls_key")? {
+            Some((cert, key)) => Ok(Some(TlsFiles { cert, key, client_ca })),
+            None if client_ca.is_none() => Ok(None),
+            None => {
+                let hint = "set serve.tls_cert and serve.tls_key too";
+                let message = "serve.tls_client_ca asks clients for certificates, which needs TLS";
+                Err(Failure::usage(message, hint).into())
+            }
+        }
+    }
+
     /// Tells whether programs on this machine need a token too.
     pub(crate) fn require_token(&self) -> Result<bool> {
         yes_or_no(self.text("serve.require_token"))
@@ -129,7 +160,7 @@ impl Config {
 
     /// Gives the folder of the mail accounts whose rounds the server makes itself.
     pub(crate) fn mail(&self) -> Option<PathBuf> {
-        Some(self.text("serve.mail")).filter(|path| !path.is_empty()).map(PathBuf::from)
+        self.path("serve.mail")
     }
 
     /// Gives the time that requests get to end in when the server stops.

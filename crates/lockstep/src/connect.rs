@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Args;
-use client::{Lockstep, Remote, RemoteOptions};
+use client::{Lockstep, Remote, RemoteOptions, TlsOptions};
 use model::{Error, Page};
 
 use crate::{config::Config, output::Output};
@@ -26,9 +26,19 @@ impl Session {
 
 /// Names the configured namespace of the configured server; nothing is asked yet.
 pub(crate) fn remote(config: &Config, tries_max: u32) -> Result<Lockstep> {
-    let options = RemoteOptions { token: config.token()?, tries_max, ..RemoteOptions::standard() };
+    let token = config.token()?;
+    let options =
+        RemoteOptions { token, tls: tls(config)?, tries_max, ..RemoteOptions::standard() };
     let remote = Remote::new(config.text("url"), options)?;
     Ok(Lockstep::new(Arc::new(remote), config.namespace()?))
+}
+
+/// Gives whom to trust over https, and what to show.
+pub(crate) fn tls(config: &Config) -> Result<TlsOptions> {
+    Ok(TlsOptions {
+        ca_file: config.path("ca_file"),
+        identity: config.pair("client_cert", "client_key")?,
+    })
 }
 
 /// Says that an answer is not of the kind that was asked for.

@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod files;
 mod flow;
+mod front;
 mod logs;
 mod output;
 mod reference;

@@ -5,8 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use clap::Args;
 use engine::{Applied, CacheOptions, Cached, Engine};
-use model::{Answer, Backend, Data, Query, data_from_json};
-use serde_json::Value;
+use model::{Answer, Backend, Query};
 use server::{Options, RpcOptions};
 use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tokio::{
@@ -18,7 +17,7 @@ use crate::{
     commands::mail::work,
     config::{Config, StoreAt},
     failure::Failure,
-    files,
+    front::{self, Front, Rpc},
     output::Output,
     signals::Stop,
     steps::{self, Means},
@@ -38,6 +37,7 @@ Examples:
   lockstep serve --store memory --listen 127.0.0.1:8080
   lockstep serve --store sqlite:/var/lib/lockstep/lockstep.db --log-format json
   lockstep serve --store 'postgres://me@db:5432/work?password_file=/run/secrets/db'
+  lockstep serve --listen 0.0.0.0:5980 --tls-cert server.pem --tls-key server-key.pem
   lockstep serve --require-token --rate-limit 200")]
 pub(crate) struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:5980] [env: LOCKSTEP_LISTEN]
@@ -47,6 +47,17 @@ pub(crate) struct ServeArgs {
     /// [default: lockstep/lockstep.db in the XDG data folder] [env: LOCKSTEP_STORE]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
+    /// PEM file with the certificate of this server and those that lead to an authority: HTTP and
+    /// CBOR-RPC speak TLS then; SIGHUP reads it again [env: LOCKSTEP_TLS_CERT]
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// PEM file with the key of that certificate [env: LOCKSTEP_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// PEM file with authorities: every client must show a certificate of one of them
+    /// [env: LOCKSTEP_TLS_CLIENT_CA]
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
     /// Ask everyone for a token, also programs on this machine [env: LOCKSTEP_REQUIRE_TOKEN]
     #[arg(long)]
     require_token: bool,
@@ -105,6 +116,9 @@ impl ServeArgs {
         vec![
             ("serve.listen", self.listen.clone()),
             ("serve.store", self.store.clone()),
+            ("serve.tls_cert", self.tls_cert.clone()),
+            ("serve.tls_key", self.tls_key.clone()),
+            ("serve.tls_client_ca", self.tls_client_ca.clone()),
             ("serve.require_token", self.require_token.then(|| "true".to_owned())),
             ("serve.rate_limit", self.rate_limit.clone()),
             ("serve.cache", self.cache.clone()),
@@ -139,23 +153,18 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
         (true, StoreAt::Memory | StoreAt::Sqlite(_)) => Cache::Alone,
         (true, StoreAt::Postgres(_)) => Cache::AmongOthers,
     };
-    let rpc = match config.rpc()? {
-        None => None,
-        Some(listen) => Some(Rpc {
-            listen,
-            open: listen.ip().is_loopback() && !config.require_token()?,
-            config: rpc_config(config.text("serve.rpc_config"))?,
-        }),
-    };
-    let means = config.means()?;
-    let mut server = start(open(&place)?, options, (cache, rpc), means).await?;
+    let (front, means) = (Front::of(config)?, config.means()?);
+    front.reload_on_hangup()?;
+    let is_plain = front.tls.is_none();
+    let scheme = if is_plain { "http" } else { "https" };
+    let mut server = start(open(&place)?, options, (cache, front), means).await?;
     if let Some(folder) = config.mail() {
         server.keep_mail(folder);
     }
     if config.text("log.format") == "json" {
         tracing::info!(address = %server.address(), "listening");
     } else {
-        out.note(format!("listening on http://{}", server.address()));
+        out.note(format!("listening on {scheme}://{}", server.address()));
     }
     match server.rpc {
         Some(address) if config.text("log.format") == "json" => {
@@ -163,6 +172,9 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
         }
         Some(address) => out.note(format!("CBOR-RPC on {address}")),
         None => {}
+    }
+    if is_plain {
+        front::warn([Some(server.address()), server.rpc]);
     }
     systemd::ready();
     let alive = tokio::spawn(systemd::alive());
@@ -203,21 +215,6 @@ pub(crate) enum Cache {
     AmongOthers,
 }
 
-/// How to listen for CBOR-RPC.
-pub(crate) struct Rpc {
-    listen: SocketAddr,
-    open: bool,
-    config: Option<Data>,
-}
-
-/// Reads what `get_config` gives; no file is none.
-fn rpc_config(path: &str) -> Result<Option<Data>> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(data_from_json(&Value::Object(files::yaml_map(path)?))?))
-}
-
 /// A server that runs.
 pub(crate) struct Running {
     engine: Arc<Engine>,
@@ -237,14 +234,14 @@ pub(crate) struct Running {
 pub(crate) async fn start(
     store: Arc<dyn Store>,
     options: Options,
-    (cache, rpc): (Cache, Option<Rpc>),
+    (cache, front): (Cache, Front),
     means: Means,
 ) -> Result<Running> {
     let clock = engine::clock_of(&store);
     let extensions = webhook::extensions(&means.webhooks)?;
     let engine = Engine::extended(store, clock.clone(), extensions)?;
     let closed = [(options.open, options.listen)].into_iter();
-    let closed = closed.chain(rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
+    let closed = closed.chain(front.rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
     for (_, listen) in closed.filter(|(open, _)| !open) {
         refuse_without_tokens(&*engine, listen).await?;
     }
@@ -269,8 +266,9 @@ pub(crate) async fn start(
     let (ended, ending) = watch::channel(false);
     let steps = steps::run(engine.clone(), Arc::clone(&backend), means, ending);
     let mut bound = server::bind(options, Arc::clone(&backend))
-        .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?;
-    if let Some(Rpc { listen, open, config }) = rpc {
+        .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?
+        .with_tls(front.tls);
+    if let Some(Rpc { listen, open, config }) = front.rpc {
         let options = RpcOptions { listen, open, clock, config };
         bound = bound.with_rpc(options).map_err(|error| {
             Failure::hinted(error.into(), "choose another address with --rpc, or --rpc off")

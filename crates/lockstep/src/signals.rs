@@ -7,6 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The exit code of a program that was interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// Listens for SIGHUP from now on, which ends the program no longer.
+pub(crate) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// Listens for SIGINT and SIGTERM from now on.
 pub(crate) struct Stop {
     interrupt: Signal,

@@ -31,6 +31,8 @@ mod serve;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod token;
 #[cfg(test)]
 mod worker;

@@ -112,6 +112,22 @@ impl Server {
         line.strip_prefix("CBOR-RPC on ").unwrap_or_else(|| panic!("{line}")).to_owned()
     }
 
+    /// Waits for a line on standard error.
+    pub fn line_with(&self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
     /// Names the program with this server's address.
     pub fn command(&self) -> Command {
         let mut command = lockstep(self.home.path());

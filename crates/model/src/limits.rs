@@ -87,6 +87,8 @@ pub const HISTORY_MAX: u64 = 100_000;
 pub const SINCE_MAX: u32 = 256;
 /// Bytes of all HTTP request headers together.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Time for a client to end its TLS handshake.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Time for a client to send its request headers.
 pub const HEADER_READ_MAX: Duration = Duration::from_secs(10);
 /// Time for a client to send its request body.
@@ -163,6 +165,7 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("history_max", HISTORY_MAX, "commits"),
         ("since_max", u64::from(SINCE_MAX), "events"),
         ("header_bytes_max", HEADER_BYTES_MAX as u64, bytes),
+        ("handshake_max", HANDSHAKE_MAX.as_secs(), "seconds"),
         ("header_read_max", HEADER_READ_MAX.as_secs(), "seconds"),
         ("body_read_max", BODY_READ_MAX.as_secs(), "seconds"),
         ("idle_max", IDLE_MAX.as_secs(), "seconds"),

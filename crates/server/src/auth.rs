@@ -243,21 +243,22 @@ fn check_local(headers: &HeaderMap, uri: &Uri, port: u16) -> Result<()> {
             "Host must name this machine's loopback address and port {port}"
         )));
     }
-    match text(header::ORIGIN) {
-        Some(origin)
-            if !origin.strip_prefix("http://").is_some_and(|host| is_local(host, port)) =>
-        {
-            Err(Error::Denied("requests from pages of other sites are refused".to_owned()))
-        }
-        _ => Ok(()),
+    let is_own = |origin: &str| {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| is_local(host, port))
+    };
+    if text(header::ORIGIN).is_none_or(is_own) {
+        return Ok(());
     }
+    Err(Error::Denied("requests from pages of other sites are refused".to_owned()))
 }
 
-/// Tells whether `host:port` is a loopback name or address with this port.
+/// Tells whether `host:port` is a loopback name or address with this port, or with none where
+/// this port is the usual one of HTTP or of TLS.
 fn is_local(host: &str, port: u16) -> bool {
     let (name, own_port) = match host.rsplit_once(':') {
         Some((name, digits)) if !digits.ends_with(']') => (name, digits.parse().ok()),
-        _ => (host, Some(80)),
+        _ => (host, Some(if port == 443 { 443 } else { 80 })),
     };
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let local = name.eq_ignore_ascii_case("localhost")

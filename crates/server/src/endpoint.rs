@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
-    net::{IpAddr, Ipv4Addr},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex},
@@ -166,8 +165,7 @@ type Answered = Result<(Outcome, Option<HeaderValue>), Refusal>;
 /// Lets the caller in, reads the body and runs the handler.
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered {
     let (head, body) = request.into_parts();
-    // Only a request that did not come over the listener has no peer.
-    let peer = head.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(peer)| *peer);
+    let peer = Peer::of(&head.extensions).ip;
     let (principal, visit) = match route.guard {
         Guard::Open => (app.auth.anyone(peer)?, Visit::Open),
         _ if route.is_page() => app.auth.visitor(&head, &app.sessions, peer).await?,

@@ -4,12 +4,13 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     future::Future,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{Router, body::Body};
+use http::{HeaderValue, header::STRICT_TRANSPORT_SECURITY};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use model::{Backend, Error, Result, limits};
 use tokio::{
@@ -25,6 +26,7 @@ use crate::{
     pace::{Paced, Phase},
     rate::Rate,
     rpc::{RpcBound, RpcOptions},
+    tls::{self, Tls},
 };
 
 /// How often recorded times are folded into their histograms.
@@ -53,6 +55,7 @@ pub struct Bound {
     grace: Duration,
     app: Arc<App>,
     rpc: Option<RpcBound>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Takes the address.
@@ -73,13 +76,19 @@ pub fn bind(options: Options, backend: Arc<dyn Backend>) -> Result<Bound> {
     listener.set_nonblocking(true).map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
     let app = App::new(backend, open.then_some(address.port()), rate)?;
-    Ok(Bound { listener, address, grace, app, rpc: None })
+    Ok(Bound { listener, address, grace, app, rpc: None, tls: None })
 }
 
 impl Bound {
     /// Gives the address that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Speaks nothing but TLS, for HTTP and CBOR-RPC alike.
+    pub fn with_tls(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Takes an address for CBOR-RPC too.
@@ -108,7 +117,7 @@ impl Bound {
         let mut connections = JoinSet::new();
         let mut rpc = JoinSet::new();
         if let Some(bound) = self.rpc {
-            rpc.spawn(bound.serve(peers.clone()));
+            rpc.spawn(bound.serve(peers.clone(), self.tls.clone()));
         }
         let mut fold = tokio::time::interval(FOLD_EVERY);
         let mut shutdown = std::pin::pin!(shutdown);
@@ -117,14 +126,14 @@ impl Bound {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => if let Some(place) = peers.admit(peer.ip()) {
-                        let app = Arc::clone(&self.app);
-                        let connection = serve(stream, peer.ip(), router.clone(), app);
+                        let (app, tls) = (Arc::clone(&self.app), self.tls.clone());
+                        let connection = serve(stream, tls, peer.ip(), router.clone(), app);
                         connections.spawn(async move {
                             connection.await;
                             drop(place);
                         });
                     } else {
-                        turn_away(&stream);
+                        turn_away(&stream, self.tls.is_some());
                     },
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
@@ -154,24 +163,57 @@ impl Bound {
     }
 }
 
-/// Where a request comes from.
+/// Where a request comes from, and how.
 #[derive(Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    pub(crate) ip: IpAddr,
+    pub(crate) is_encrypted: bool,
+}
+
+impl Peer {
+    /// Gives that of a request; only one that did not come over the listener has none.
+    pub(crate) fn of(extensions: &http::Extensions) -> Self {
+        let none = Self { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_encrypted: false };
+        extensions.get().copied().unwrap_or(none)
+    }
+}
+
+/// What tells browsers to come back with TLS only.
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Answers the requests of one connection.
-async fn serve(stream: TcpStream, peer: IpAddr, router: Router, app: Arc<App>) {
-    // Answers are written whole, so waiting for more to send only costs time.
-    let _best_effort = stream.set_nodelay(true);
+async fn serve(
+    stream: TcpStream,
+    tls: Option<Arc<Tls>>,
+    ip: IpAddr,
+    router: Router,
+    app: Arc<App>,
+) {
+    let opened = tokio::select! {
+        biased;
+        opened = tls::open(tls.as_deref(), stream) => opened,
+        () = app.drained() => return,
+    };
+    let stream = match opened {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(%error, %ip, "a connection did not begin"),
+    };
+    let peer = Peer { ip, is_encrypted: stream.is_encrypted() };
     let phase = Phase::new();
     let paced = Paced::new(stream, phase.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         phase.begin();
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer);
         let (mut router, phase) = (router.clone(), phase.clone());
         async move {
             let answered: Result<Response, Infallible> = router.call(request.map(Body::new)).await;
             phase.end();
-            answered
+            answered.map(|mut response| {
+                if peer.is_encrypted {
+                    response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+                }
+                response
+            })
         }
     });
     // The pace of the stream takes the place of hyper's one limit for headers and idle time.
@@ -191,11 +233,14 @@ async fn serve(stream: TcpStream, peer: IpAddr, router: Router, app: Arc<App>) {
     }
 }
 
-/// Says to come back later, if that fits into the socket at once.
-fn turn_away(stream: &TcpStream) {
+/// Says to come back later, if that fits into the socket at once; before a handshake there is
+/// nothing that could be said.
+fn turn_away(stream: &TcpStream, is_encrypted: bool) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
         Content-Length: 0\r\nConnection: close\r\n\r\n";
-    let _best_effort = stream.try_write(ANSWER);
+    if !is_encrypted {
+        let _best_effort = stream.try_write(ANSWER);
+    }
 }
 
 /// Counts connections, in all and by peer address.

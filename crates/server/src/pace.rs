@@ -14,10 +14,9 @@ use std::{
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use model::limits;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::tls::Stream;
 
 /// What a connection is doing, as its requests tell it, and since when.
 #[derive(Clone)]
@@ -91,7 +90,7 @@ impl Phase {
 /// A stream that fails with [`io::ErrorKind::TimedOut`] when the client is too slow to send its
 /// headers, sends nothing for long, or does not take its answer.
 pub(crate) struct Paced {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<Stream>,
     phase: Phase,
     /// Since when a write waits for the client.
     stalled: Option<Instant>,
@@ -99,7 +98,7 @@ pub(crate) struct Paced {
 }
 
 impl Paced {
-    pub(crate) fn new(stream: TcpStream, phase: Phase) -> Self {
+    pub(crate) fn new(stream: Stream, phase: Phase) -> Self {
         let timer = Box::pin(sleep_until(phase.due()));
         Self { stream: TokioIo::new(stream), phase, stalled: None, timer }
     }

@@ -51,6 +51,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     flags.push(("url", global.url));
     flags.push(("token", global.token));
     flags.push(("token_file", global.token_file));
+    flags.push(("ca_file", global.ca_file));
+    flags.push(("client_cert", global.client_cert));
+    flags.push(("client_key", global.client_key));
     flags.push(("namespace", global.namespace));
     if let Noun::Workflow(verb) = &noun
         && let Some(outcome) = verb.run_alone(out)

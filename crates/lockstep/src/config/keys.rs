@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 20] = [
+pub(super) const KEYS: [Key; 26] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -38,6 +38,27 @@ pub(super) const KEYS: [Key; 20] = [
         name: "token_file",
         env: "LOCKSTEP_TOKEN_FILE",
         flag: "--token-file",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "ca_file",
+        env: "LOCKSTEP_CA_FILE",
+        flag: "--ca-file",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "client_cert",
+        env: "LOCKSTEP_CLIENT_CERT",
+        flag: "--client-cert",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "client_key",
+        env: "LOCKSTEP_CLIENT_KEY",
+        flag: "--client-key",
         default: || None,
         check: anything,
     },
@@ -61,6 +82,27 @@ pub(super) const KEYS: [Key; 20] = [
         flag: "--store",
         default: || data_file().map(|path| format!("sqlite:{}", path.display())),
         check: |text| StoreAt::parse(text).map(drop),
+    },
+    Key {
+        name: "serve.tls_cert",
+        env: "LOCKSTEP_TLS_CERT",
+        flag: "--tls-cert",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "serve.tls_key",
+        env: "LOCKSTEP_TLS_KEY",
+        flag: "--tls-key",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "serve.tls_client_ca",
+        env: "LOCKSTEP_TLS_CLIENT_CA",
+        flag: "--tls-client-ca",
+        default: || None,
+        check: anything,
     },
     Key {
         name: "serve.require_token",

@@ -39,6 +39,7 @@ use crate::{
     config::StoreAt,
     failure::Failure,
     files, flow,
+    front::Front,
     output::Output,
     serve,
     signals::{INTERRUPTED, Stop},
@@ -98,7 +99,8 @@ pub(crate) async fn run(args: DemoArgs, out: Output) -> Result<ExitCode> {
     let grace = Duration::from_secs(5);
     let options = server::Options { listen, open: true, rate: server::Rate::Usual, grace };
     let server =
-        serve::start(store, options, (serve::Cache::Alone, None), Means::default()).await?;
+        serve::start(store, options, (serve::Cache::Alone, Front::default()), Means::default())
+            .await?;
     let url = format!("http://{}", server.address());
     out.note(format!("server: {url}, store: {}", database.display()));
 

@@ -17,7 +17,12 @@ use super::{
     methods,
     value::Value,
 };
-use crate::{app::App, endpoint::caught, rate::Rate};
+use crate::{
+    app::App,
+    endpoint::caught,
+    rate::Rate,
+    tls::{self, Stream, Tls},
+};
 
 /// Shows a token, which holds for what follows on the connection.
 const AUTHENTICATE: &str = "authenticate";
@@ -141,23 +146,34 @@ impl Rpc {
 
     /// Serves a connection until its client closes it, sends what is no frame, is too slow, or
     /// the server stops.
-    pub(crate) async fn serve(self: Arc<Self>, mut stream: TcpStream, peer: IpAddr) {
-        // Answers are written whole, so waiting for more to send only costs time.
-        let _best_effort = stream.set_nodelay(true);
-        let (reader, mut writer) = stream.split();
-        let mut reader = BufReader::with_capacity(16 << 10, reader);
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        tls: Option<Arc<Tls>>,
+        peer: IpAddr,
+    ) {
+        let opened = tokio::select! {
+            biased;
+            opened = tls::open(tls.as_deref(), stream) => opened,
+            () = self.app.drained() => return,
+        };
+        let stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, %peer, "a connection did not begin"),
+        };
+        let mut stream = BufReader::with_capacity(16 << 10, stream);
         let mut caller = Caller::new(peer);
         let mut patience = limits::IDLE_MAX;
         loop {
             let more = tokio::select! {
                 biased;
                 () = self.app.drained() => return,
-                more = timeout(patience, reader.fill_buf()) => more,
+                more = timeout(patience, stream.fill_buf()) => more,
             };
             if !matches!(more, Ok(Ok(bytes)) if !bytes.is_empty()) {
                 return;
             }
-            let payload = match self.receive(&mut reader).await {
+            let payload = match self.receive(&mut stream).await {
                 Ok(payload) => payload,
                 Err(error) => {
                     tracing::debug!(%error, %peer, "a CBOR-RPC connection is closed");
@@ -166,8 +182,11 @@ impl Rpc {
             };
             let answer = self.answer_to(&mut caller, &payload).await;
             drop(payload);
-            let sent = timeout(limits::BODY_READ_MAX, writer.write_all(answer.bytes())).await;
-            if !matches!(sent, Ok(Ok(()))) {
+            let sent = async {
+                stream.write_all(answer.bytes()).await?;
+                stream.flush().await
+            };
+            if !matches!(timeout(limits::BODY_READ_MAX, sent).await, Ok(Ok(()))) {
                 return;
             }
             // A worker keeps its connection while it works.
@@ -176,10 +195,7 @@ impl Rpc {
     }
 
     /// Reads a frame of which something has come.
-    async fn receive(
-        &self,
-        reader: &mut BufReader<tokio::net::tcp::ReadHalf<'_>>,
-    ) -> Result<Vec<u8>> {
+    async fn receive(&self, reader: &mut BufReader<Stream>) -> Result<Vec<u8>> {
         let slow = |_| Error::bad_input("the message did not arrive in time");
         let length = timeout(limits::HEADER_READ_MAX, read_head(reader)).await.map_err(slow)??;
         timeout(limits::BODY_READ_MAX, read_payload(reader, length)).await.map_err(slow)?

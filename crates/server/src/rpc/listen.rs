@@ -13,6 +13,7 @@ use super::connection::Rpc;
 use crate::{
     app::App,
     listen::{ACCEPT_AGAIN, Peers},
+    tls::Tls,
 };
 
 /// How to listen for CBOR-RPC.
@@ -54,7 +55,7 @@ impl RpcBound {
     }
 
     /// Serves connections until the server is told to stop and the last of them has ended.
-    pub(crate) async fn serve(self, peers: Peers) -> Result<()> {
+    pub(crate) async fn serve(self, peers: Peers, tls: Option<Arc<Tls>>) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)
             .map_err(|error| Error::Unavailable(format!("cannot listen: {error}")))?;
         let mut connections = JoinSet::new();
@@ -66,7 +67,8 @@ impl RpcBound {
                     // Whoever finds no place is cut off, for nothing was asked that could be
                     // answered.
                     Ok((stream, peer)) => if let Some(place) = peers.admit(peer.ip()) {
-                        let connection = Arc::clone(&self.rpc).serve(stream, peer.ip());
+                        let rpc = Arc::clone(&self.rpc);
+                        let connection = rpc.serve(stream, tls.clone(), peer.ip());
                         connections.spawn(async move {
                             connection.await;
                             drop(place);

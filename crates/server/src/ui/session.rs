@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -160,8 +159,8 @@ fn answer(call: &Call, to: String, is_wrong: bool) -> Result<Outcome> {
 /// Signs a browser in that shows a token.
 pub(crate) async fn sign_in(call: Call) -> Result<Outcome> {
     let form = Form::of(&call)?;
-    let peer = call.head.extensions.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(ip)| *ip);
-    let token = match call.app.auth.sign_in(form.text("token"), peer).await {
+    let peer = Peer::of(&call.head.extensions);
+    let token = match call.app.auth.sign_in(form.text("token"), peer.ip).await {
         Ok(token) => token,
         Err(Error::Unauthenticated(_)) => return answer(&call, form.back(), true),
         Err(error) => return Err(error),
@@ -196,10 +195,10 @@ pub(crate) async fn set_theme(call: Call) -> Result<Outcome> {
     Ok(outcome.with_header(header::SET_COOKIE, set(&call, value)?))
 }
 
-/// Makes the header, for encrypted connections only where a proxy says that this is one.
+/// Makes the header, for encrypted connections only where this is one, or a proxy says so.
 fn set(call: &Call, mut value: String) -> Result<HeaderValue> {
     let proto = call.head.headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
-    if proto == Some(b"https") {
+    if Peer::of(&call.head.extensions).is_encrypted || proto == Some(b"https") {
         value.push_str("; Secure");
     }
     HeaderValue::try_from(value).map_err(|error| Error::Internal(error.to_string()))

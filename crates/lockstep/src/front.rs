@@ -1,0 +1,81 @@
+//! What stands at the front of a server besides HTTP: CBOR-RPC, and TLS over both.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Result;
+use model::{Data, data_from_json};
+use serde_json::Value;
+use server::Tls;
+
+use crate::{config::Config, failure::Failure, files, signals};
+
+/// How a server is reached.
+#[derive(Default)]
+pub(crate) struct Front {
+    /// CBOR-RPC, unless it is off.
+    pub(crate) rpc: Option<Rpc>,
+    /// TLS, if there are certificates.
+    pub(crate) tls: Option<Arc<Tls>>,
+}
+
+/// How to listen for CBOR-RPC.
+pub(crate) struct Rpc {
+    /// Where.
+    pub(crate) listen: SocketAddr,
+    /// Whether programs on this machine need no token.
+    pub(crate) open: bool,
+    /// What `get_config` gives.
+    pub(crate) config: Option<Data>,
+}
+
+impl Front {
+    /// Reads what the settings name.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let rpc = match config.rpc()? {
+            None => None,
+            Some(listen) => Some(Rpc {
+                listen,
+                open: listen.ip().is_loopback() && !config.require_token()?,
+                config: rpc_config(config.text("serve.rpc_config"))?,
+            }),
+        };
+        let hint = "write both as PEM; the certificate first, then those that lead to an authority";
+        let hinted = |error: model::Error| Failure::hinted(error.into(), hint);
+        let tls = config.tls()?.map(Tls::open).transpose().map_err(hinted)?;
+        Ok(Self { rpc, tls })
+    }
+
+    /// Reads certificates again whenever SIGHUP comes, until the process ends.
+    pub(crate) fn reload_on_hangup(&self) -> Result<()> {
+        let Some(tls) = self.tls.clone() else { return Ok(()) };
+        let mut hangups = signals::hangups()?;
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                match tls.reload() {
+                    Ok(()) => tracing::info!("the certificates were read again"),
+                    Err(error) => tracing::error!(%error, "the old certificates are kept"),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Says so of addresses that others can reach although nothing is encrypted.
+pub(crate) fn warn(addresses: [Option<SocketAddr>; 2]) {
+    for address in addresses.into_iter().flatten().filter(|address| !address.ip().is_loopback()) {
+        tracing::warn!(
+            %address,
+            "others can reach this address, and nothing is encrypted: give --tls-cert and \
+             --tls-key, or let a proxy that speaks TLS stand in front"
+        );
+    }
+}
+
+/// Reads what `get_config` gives; no file is none.
+fn rpc_config(path: &str) -> Result<Option<Data>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(data_from_json(&Value::Object(files::yaml_map(path)?))?))
+}
