@@ -277,6 +277,9 @@ impl Backend for Engine {
             if let Query::Instances(namespace, InstanceQuery::Match(event)) = &query {
                 return workflow::explain(&self.shared, namespace, event).await;
             }
+            if let Query::Instances(namespace, InstanceQuery::States(id, seq)) = &query {
+                return workflow::states(&self.shared, namespace, *id, *seq).await;
+            }
             ask(&self.shared, Ask::Query { query, at_least }).await?.into_read()
         })
     }

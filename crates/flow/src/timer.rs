@@ -28,10 +28,12 @@ pub enum TimerKind {
     Kept = 6,
     /// Instances of a definition that take turns; never due.
     Line = 7,
+    /// A link that answers a wait of an instance; due is when it stops working.
+    Invite = 8,
 }
 
 impl TimerKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Trigger,
         Self::Advance,
         Self::Instance,
@@ -39,6 +41,7 @@ impl TimerKind {
         Self::Event,
         Self::Kept,
         Self::Line,
+        Self::Invite,
     ];
 }
 

@@ -2,7 +2,10 @@
 
 mod axe;
 mod chromium;
+mod filled;
 mod hostile;
 mod journeys;
+mod people;
+mod post;
 mod sign_in;
 mod stage;

@@ -151,9 +151,10 @@ impl Access {
             Query::Worker(..) | Query::Workers(..) => Resource::Worker,
             Query::Locks(..) => Resource::Lock,
             Query::Definitions(..) => Resource::Definition,
-            Query::Instances(_, InstanceQuery::Events(_) | InstanceQuery::Match(_)) => {
-                Resource::Event
-            }
+            Query::Instances(
+                _,
+                InstanceQuery::Events(_) | InstanceQuery::Latest(_) | InstanceQuery::Match(_),
+            ) => Resource::Event,
             Query::Instances(..) => Resource::Instance,
             Query::Mail(..) => Resource::Mail,
             Query::Blobs(..) => Resource::Blob,

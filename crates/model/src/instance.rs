@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use crate::{Id, Page, Time};
+use crate::{Id, Invite, Page, Time, Wait};
 
 /// A change to instances, or an event for them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,18 @@ pub enum InstanceCommand {
         trigger: String,
         /// What to do.
         control: TriggerControl,
+    },
+    /// Lets whoever has a link answer one wait of an instance, once. Answers
+    /// [`crate::Reply::Done`].
+    Invite(Invite),
+    /// Answers the wait of a link, which is used up by that. Answers [`crate::Reply::Done`].
+    AnswerInvite {
+        /// The instance.
+        instance: Id,
+        /// The SHA-256 of the secret of the link.
+        hash: [u8; 32],
+        /// What is added to the data of the event.
+        data: Map<String, Json>,
     },
 }
 
@@ -145,16 +157,28 @@ pub struct Received {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum InstanceQuery {
-    /// Instances, oldest first. Answers [`InstanceAnswer::Instances`].
+    /// Instances, oldest first unless the filter says otherwise. Answers [`InstanceAnswer::Instances`].
     List(InstanceFilter),
     /// One instance with its state. Answers [`InstanceAnswer::Instance`].
     One(Id),
     /// The journal of an instance. Answers [`InstanceAnswer::Journal`].
     Journal(Id, Page<u64>),
+    /// What an instance was before and after an entry of its journal. Answers
+    /// [`InstanceAnswer::States`].
+    States(Id, u64),
     /// Events, oldest first; the page is by position. Answers [`InstanceAnswer::Events`].
     Events(Page<u64>),
+    /// Events, newest first; the page is by position, and goes on with what came before it. Answers
+    /// [`InstanceAnswer::Events`].
+    Latest(Page<u64>),
     /// Why an event would start or resume what, or not. Answers [`InstanceAnswer::Explained`].
     Match(CloudEvent),
+    /// What instances wait for, by instance; an instance is on one page with all its waits. Answers
+    /// [`InstanceAnswer::Waits`].
+    Waits(Page<Id>),
+    /// What a link is for, by its instance and the SHA-256 of its secret. Answers
+    /// [`InstanceAnswer::Invite`].
+    Invite(Id, [u8; 32]),
 }
 
 /// Which instances; all given fields must hold.
@@ -165,8 +189,11 @@ pub struct InstanceFilter {
     pub definition: Option<String>,
     /// Only those in this status.
     pub status: Option<InstanceStatus>,
-    /// Only those that were started after this one.
+    /// Only those that come after this one in the order of the list.
     pub after: Option<Id>,
+    /// Whether the newest come first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub newest: bool,
     /// At most this many; 0 is [`crate::limits::PAGE_MAX`], which is also the most.
     pub limit: u32,
 }
@@ -234,6 +261,12 @@ pub enum InstanceAnswer {
     Events(Vec<(CloudEvent, Received)>),
     /// What each trigger and each wait says to an event, for people.
     Explained(Vec<Explained>),
+    /// The states of an instance before and after an entry of its journal, for people.
+    States(Json, Json),
+    /// Waits, one page.
+    Waits(Vec<Wait>),
+    /// What a link is for; none if it does not work.
+    Invite(Option<Box<Invite>>),
 }
 
 /// An instance of a workflow.

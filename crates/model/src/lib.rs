@@ -23,6 +23,7 @@ mod query;
 mod record;
 mod spec;
 mod time;
+mod wait;
 
 pub use access::{Access, Principal, Resource, Scope, Verb};
 pub use audit::{
@@ -58,3 +59,4 @@ pub use record::{
 };
 pub use spec::SpecMeta;
 pub use time::Time;
+pub use wait::{Invite, Wait, decision};

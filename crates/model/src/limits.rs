@@ -55,6 +55,14 @@ pub const MAIL_PARTS_MAX: usize = 32;
 pub const MAIL_PART_BYTES_MAX: usize = 256 << 10;
 /// Bytes of how a mail account stands.
 pub const MAIL_STANDING_BYTES_MAX: usize = 1 << 20;
+/// Longest time for which a link works that answers a wait.
+pub const INVITE_KEPT_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Links that work at a time for one instance.
+pub const INVITES_MAX: usize = 100;
+/// Entries of a journal that are gone through again to show one state.
+pub const REPLAY_MAX: usize = 5_000;
+/// Bytes of what a link says to whoever opens it.
+pub const INVITE_NOTE_BYTES_MAX: usize = 4 << 10;
 /// Longest time for which a lock is held unless it is kept.
 pub const LOCK_MAX: Duration = Duration::from_secs(1_000_000);
 /// Bytes of what a row of the audit log says beside who, what and when; more is cut off.
@@ -161,6 +169,10 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
         ("event_kept", EVENT_KEPT.as_secs(), "seconds"),
         ("instance_kept", INSTANCE_KEPT.as_secs(), "seconds"),
+        ("invite_kept_max", INVITE_KEPT_MAX.as_secs(), "seconds"),
+        ("invites_max", INVITES_MAX as u64, "links"),
+        ("invite_note_bytes_max", INVITE_NOTE_BYTES_MAX as u64, bytes),
+        ("replay_max", REPLAY_MAX as u64, "entries"),
         ("run_kept", RUN_KEPT.as_secs(), "seconds"),
         ("history_max", HISTORY_MAX, "commits"),
         ("since_max", u64::from(SINCE_MAX), "events"),

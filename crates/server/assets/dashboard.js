@@ -17,7 +17,7 @@ function say(words, kind) {
 function isInUse(region) {
   const focused = document.activeElement;
   const types = focused && focused.matches("input, textarea, select") && region.contains(focused);
-  return types || region.querySelector("details[open]") !== null;
+  return types || region.querySelector("details[open], input[type=checkbox]:checked") !== null;
 }
 
 /** Loads the page again, and puts what has changed into it. */

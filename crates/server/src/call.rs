@@ -128,6 +128,15 @@ impl Call {
         self.app.backend.read(query, self.at_least()?).await
     }
 
+    /// Writes what something else than a scope of the caller allows.
+    pub(crate) async fn write_unchecked(
+        &self,
+        namespace: Namespace,
+        command: Command,
+    ) -> Result<Committed> {
+        self.app.backend.write(Write::one(&namespace, command)).await
+    }
+
     /// Writes commands as a whole, under the call's idempotency key.
     pub(crate) async fn write(
         &self,

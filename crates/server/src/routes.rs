@@ -44,6 +44,12 @@ const INSTANCES: &[Parameter] = &[
         kind: "string",
         many: false,
     },
+    Parameter {
+        name: "newest",
+        says: "Whether the newest come first.",
+        kind: "boolean",
+        many: false,
+    },
     PREVIOUS,
     LIMIT,
 ];

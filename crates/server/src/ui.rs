@@ -6,17 +6,21 @@
 
 mod ask;
 mod assets;
+mod beside;
 mod form;
 mod frame;
+mod journal;
 mod live;
 mod place;
 mod session;
 mod show;
 mod waterfall;
 
+pub(crate) mod approvals;
 pub(crate) mod definitions;
 pub(crate) mod events;
 pub(crate) mod instances;
+pub(crate) mod mail;
 pub(crate) mod namespaces;
 pub(crate) mod operate;
 pub(crate) mod overview;

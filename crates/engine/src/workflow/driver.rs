@@ -10,7 +10,7 @@ use flow::{
     instance::{self, Advance, Kept, Left, Loaded},
     run::{Answer, Ask, Evaluate, Program},
 };
-use model::{EventBody, Id, Namespace, Result, limits};
+use model::{EventBody, Id, Namespace, Read, Result, limits};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{instance as events, job, pipeline};
@@ -206,6 +206,25 @@ async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advan
     }
     let kept = shared.instances_kept.get().copied().unwrap_or(limits::INSTANCE_KEPT);
     Ok(Advance { instance: row.id, program, kept, seq: row.body.seq, taken, state })
+}
+
+/// Tells what an instance was before and after an entry of its journal.
+pub(crate) async fn states(
+    shared: &Arc<Shared>,
+    namespace: &Namespace,
+    id: Id,
+    seq: u64,
+) -> Result<Read> {
+    let load = {
+        let namespace = namespace.clone();
+        move |tx: &mut dyn store::Tx| {
+            let (as_of, live) = queue::live(tx, &namespace)?;
+            Ok((as_of, live, instance::replay(tx, live, id, seq)?))
+        }
+    };
+    let (as_of, live, replay) = job::look(shared, load).await?;
+    let program = program(shared, live, replay.definition, &replay.version).await?;
+    Ok(Read { as_of, answer: model::Answer::Instances(replay.states(&program).await) })
 }
 
 async fn program(

@@ -17,6 +17,7 @@ use model::{Command, Committed, Error, Result, Write};
 use crate::shared::Shared;
 
 pub(crate) use definition::{answer as definition_answer, apply as apply_definition};
+pub(crate) use driver::states;
 pub(crate) use instance::{answer as instance_answer, apply as apply_instance, explain};
 pub use pipeline::{CommitStage, Extensions, Order, PrepareStage, Proposal, SettleStage};
 pub(crate) use pipeline::{Stages, everywhere};

@@ -110,6 +110,7 @@ async fn steer(
                 status: Some(*status),
                 after,
                 limit: 0,
+                newest: false,
             };
             let query = Query::Instances(namespace.clone(), InstanceQuery::List(filter));
             let read = ask(shared, Ask::Query { query, at_least: 0 }).await?.into_read()?;

@@ -4,7 +4,8 @@ use model::{Error, Explained, Id, InstanceAnswer, InstanceFilter, InstanceQuery,
 use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
 
 use super::{
-    definition,
+    definition, invite,
+    newest::newest,
     rows::{EventRow, InstanceRow, JournalRow, status_number},
 };
 
@@ -33,7 +34,25 @@ pub fn answer(tx: &mut dyn Tx, namespace: Id, query: &InstanceQuery) -> Result<I
             let shown = rows.into_iter().map(|row| (row.event, row.received)).collect();
             Ok(InstanceAnswer::Events(shown))
         }
+        InstanceQuery::Latest(page) => {
+            let prefix = vec![Value::id(namespace)];
+            let most = size(page.limit) as usize;
+            let rules = (|row: &EventRow| row.seq, |_: &EventRow| true);
+            let rows = newest(tx, PRIMARY, prefix, page.after, most, rules)?;
+            let shown = rows.into_iter().map(|row| (row.event, row.received)).collect();
+            Ok(InstanceAnswer::Events(shown))
+        }
+        InstanceQuery::Waits(page) => {
+            Ok(InstanceAnswer::Waits(invite::waits(tx, namespace, page)?))
+        }
+        InstanceQuery::Invite(instance, hash) => {
+            let invite = invite::show(tx, namespace, *instance, hash)?;
+            Ok(InstanceAnswer::Invite(invite.map(Box::new)))
+        }
         InstanceQuery::Match(_) => Ok(InstanceAnswer::Explained(Vec::<Explained>::new())),
+        InstanceQuery::States(..) => {
+            Err(Error::Internal("states are computed by another way".to_owned()))
+        }
     }
 }
 
@@ -63,6 +82,12 @@ fn list(tx: &mut dyn Tx, namespace: Id, filter: &InstanceFilter) -> Result<Vec<m
         }
         (None, None) => (PRIMARY, vec![Value::id(namespace)]),
     };
+    if filter.newest {
+        let is_wanted = |row: &InstanceRow| filter.status.is_none_or(|wanted| row.status == wanted);
+        let rules = (|row: &InstanceRow| row.id, is_wanted);
+        let rows = newest(tx, index, prefix, filter.after, most as usize, rules)?;
+        return Ok(rows.into_iter().map(|row| row.show(true)).collect());
+    }
     let both = head.is_some() && filter.status.is_some();
     let limit = if both { LOOKED_AT_MAX } else { most };
     let rows: Vec<InstanceRow> = tx.find(index, &Range::prefix(prefix).after(after), limit)?;

@@ -92,6 +92,11 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
             retain::forget(work, timer)?;
             Ok(None)
         }
+        TimerKind::Invite => {
+            work.tx.remove(&tables::TIMER, &[timer.own_key()])?;
+            message::touch(work, timer.owner);
+            Ok(None)
+        }
         TimerKind::Advance => put_off(work, timer, Left::Instance(timer.owner)),
         TimerKind::Event => put_off(work, timer, Left::Event(timer.owner)),
         TimerKind::Run => {

@@ -242,7 +242,7 @@ fn tell(work: &mut Work<'_>, instance: Id, plan: &WaitPlan, row: &EventRow) -> R
 }
 
 /// Says whether an event has all literal attributes of one of the filters of a wait.
-fn is_for(plan: &WaitPlan, event: &CloudEvent) -> bool {
+pub(super) fn is_for(plan: &WaitPlan, event: &CloudEvent) -> bool {
     let whole = serde_json::to_value(event).unwrap_or_default();
     let has = |(name, value): (&String, &Json)| whole.get(name).unwrap_or(&Json::Null) == value;
     plan.filters.iter().any(|filter| filter.iter().all(has))
@@ -313,6 +313,20 @@ fn put_new(work: &mut Work<'_>, event: CloudEvent, origin: Option<Id>) -> Result
     work.tx.put(&row)?;
     let due = work.now.plus(message::TAKEN_UP_AFTER);
     work.tx.put(&TimerRow::new(work.live(), TimerKind::Event, row.seq, NEW, due))
+}
+
+/// Keeps an event that is for one wait alone, and tells it.
+pub(super) fn tell_one(
+    work: &mut Work<'_>,
+    event: CloudEvent,
+    instance: Id,
+    plan: &WaitPlan,
+) -> Result<()> {
+    let mut row = new_row(work, event, None)?;
+    row.is_new = false;
+    row.received.resumed.push(instance);
+    work.tx.put(&row)?;
+    tell(work, instance, plan, &row)
 }
 
 /// Gives an event that nobody has looked at yet.

@@ -16,7 +16,10 @@ mod event;
 mod filter;
 mod fire;
 mod follow;
+mod invite;
 mod message;
+mod newest;
+mod replay;
 mod retain;
 mod rows;
 mod start;
@@ -34,6 +37,7 @@ pub use due::{FlowDue, Left, next_due, run_due};
 pub(crate) use event::keep;
 pub use event::{Incoming, candidates, check, new_event, on_event, receive};
 pub use filter::{Question, Verdict, question};
+pub use replay::{Replay, replay};
 pub use rows::{Cause, EventRow, InboxRow, InstanceBody, InstanceRow, JournalRow, WaitRow};
 pub use unit::{BUILTIN_RUNTIME, builtin_spec, units_ended};
 
@@ -46,6 +50,14 @@ pub fn apply(work: &mut Work<'_>, command: &InstanceCommand) -> Result<Reply> {
         }
         InstanceCommand::ControlTrigger { definition, trigger, control } => {
             fire::control(work, definition, trigger, control)
+        }
+        InstanceCommand::Invite(wanted) => {
+            invite::invite(work, wanted)?;
+            Ok(Reply::Done)
+        }
+        InstanceCommand::AnswerInvite { instance, hash, data } => {
+            invite::answer(work, *instance, hash, data)?;
+            Ok(Reply::Done)
         }
         InstanceCommand::Send(_) => {
             Err(Error::Internal("events are taken in by another way".to_owned()))

@@ -53,6 +53,7 @@ mod sealed;
 mod settle;
 mod some;
 mod state;
+mod view;
 
 pub use evaluate::{Ask, Evaluate};
 pub use fault::{Fault, Standard};

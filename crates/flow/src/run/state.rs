@@ -54,6 +54,21 @@ pub struct State {
     pub(crate) todo: VecDeque<Todo>,
 }
 
+impl State {
+    /// Gives since when a step has been waiting for events.
+    pub(crate) fn waits_since(&self, step: &str) -> Option<Time> {
+        match &self.frames.get(self.waiting.get(step)?)?.body {
+            Body::Task(task) => Some(task.started),
+            Body::List(_) => None,
+        }
+    }
+
+    /// Gives when a step takes too long.
+    pub(crate) fn times_out(&self, step: &str) -> Option<Time> {
+        self.timers.get(&TimerKind::Timeout.name(step)).map(|timer| timer.at)
+    }
+}
+
 /// Where an instance stands as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

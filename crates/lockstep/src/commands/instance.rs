@@ -1,5 +1,7 @@
 //! `lockstep run` and `lockstep instance`.
 
+mod wait;
+
 use std::{io::Read as _, time::Duration};
 
 use anyhow::{Context, Result};
@@ -46,7 +48,7 @@ pub(crate) struct RunArgs {
 /// What to do with instances.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// List instances, oldest first
+    /// List instances
     #[command(after_long_help = "Examples:\n  \
         lockstep instance list --definition file-invoices --status faulted")]
     List(ListArgs),
@@ -105,6 +107,21 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "JSON", default_value = "null")]
         output: String,
     },
+    /// List what instances wait for: answers of people, and other events
+    #[command(after_long_help = "Examples:\n  lockstep instance waits")]
+    Waits {
+        /// Show at most this many; 0 is all
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+    },
+    /// Answer what an instance waits for
+    #[command(after_long_help = "Examples:\n  \
+        lockstep instance answer 17 --approve --comment 'as agreed'")]
+    Answer(wait::AnswerArgs),
+    /// Make a link with which somebody without a token can answer what an instance waits for
+    #[command(after_long_help = "Examples:\n  \
+        lockstep instance invite 17 --note 'May we pay 12 € back?' --expires 1d")]
+    Invite(wait::InviteArgs),
     /// Start another instance of the same version, from the beginning or from a step
     #[command(after_long_help = "Examples:\n  lockstep instance restart 17 --from book")]
     Restart {
@@ -128,7 +145,10 @@ pub(crate) struct ListArgs {
     /// Show at most this many; 0 is all
     #[arg(long, default_value_t = 100, value_name = "N")]
     limit: u32,
-    /// Show only those that were started after this one (the "next" of an earlier list)
+    /// Show the newest first, and not the oldest
+    #[arg(long)]
+    newest: bool,
+    /// Show only those that come after this one (the "next" of an earlier list)
     #[arg(long, value_name = "ID")]
     after: Option<Id>,
 }
@@ -226,6 +246,9 @@ impl Verb {
                 let output = json_of(&output)?;
                 control(session, id, InstanceControl::Skip { step, output }).await
             }
+            Self::Waits { limit } => wait::list(limit, session).await,
+            Self::Answer(args) => args.run(session).await,
+            Self::Invite(args) => args.run(session).await,
             Self::Restart { id, from } => {
                 control(session, id, InstanceControl::Restart { step: from }).await
             }
@@ -273,6 +296,7 @@ async fn list(args: ListArgs, session: &Session) -> Result<()> {
             status: args.status,
             after: page.after,
             limit: page.limit,
+            newest: args.newest,
         };
         match ask(session, InstanceQuery::List(filter)).await? {
             InstanceAnswer::Instances(instances) => Ok(instances),

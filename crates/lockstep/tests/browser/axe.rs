@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::stage::{check_seen, fill, start};
+use super::{
+    filled::fill,
+    stage::{check_seen, start},
+};
 
 /// Where `cargo xtask test` puts the rules.
 const AXE: &str =
@@ -17,11 +20,18 @@ fn no_page_has_a_serious_barrier() {
     });
     let (server, mut browser) = start(1440);
     let pages = fill(&server);
+    // Whoever wants to look at all pages says where to put them.
+    let pictures = std::env::var_os("LOCKSTEP_PICTURES");
     for (theme, width) in [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)] {
         browser.set_theme(theme);
         browser.set_width(width);
         for page in &pages {
             browser.go(&format!("{}{page}", server.url));
+            if let Some(place) = &pictures {
+                let name = page.replace(['/', '?', '&', '=', '%'], "_");
+                let place = Path::new(place).join(format!("{theme}-{width}{name}.png"));
+                fs::write(place, browser.picture()).unwrap();
+            }
             let wide = browser.eval("document.documentElement.scrollWidth > innerWidth");
             assert_eq!(wide, false, "{page} is wider than {width} pixels");
             // On the narrow screen only what depends on the width is looked at again.

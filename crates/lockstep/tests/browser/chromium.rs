@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -244,6 +245,13 @@ impl Browser {
                 self.call("Input.dispatchKeyEvent", event);
             }
         }
+    }
+
+    /// Draws the whole page, as a PNG.
+    pub fn picture(&mut self) -> Vec<u8> {
+        let how = json!({"captureBeyondViewport": true, "format": "png"});
+        let drawn = self.call("Page.captureScreenshot", how);
+        STANDARD.decode(drawn["data"].as_str().unwrap()).unwrap()
     }
 
     /// Forgets what was seen, and gives it.

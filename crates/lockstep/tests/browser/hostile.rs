@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::stage::{self, REFUND, check_seen, publish, start};
+use super::{
+    filled::account,
+    stage::{self, REFUND, check_seen, publish, start},
+};
 use crate::support::Server;
 
 const STRINGS: usize = 200;
@@ -97,6 +100,21 @@ fn fill(server: &Server, strings: &[String]) {
             stage::post(server, path, &json!({"data": {"traceback": strings[number]}}));
         }
     }
+    for (number, text) in strings.iter().enumerate() {
+        let conflict = json!({"folder": text, "side": text, "key": text, "kind": text});
+        let hold = json!({"token": text, "why": text,
+            "removals": [{"folder": text, "side": text, "messages": 1}]});
+        account(
+            server,
+            &format!("a{number}"),
+            &json!({
+                "folders": [{"folder": text, "messages": 1}], "holds": [hold],
+                "conflicts": [{"conflict": conflict}],
+                "last": {"summary": {"problems": [{"folder": text, "error": text}]}},
+            }),
+        );
+    }
+    waits(server, strings);
     for text in strings {
         let event = json!({
             "specversion": "1.0", "id": text, "source": text, "type": text, "subject": text,
@@ -106,11 +124,44 @@ fn fill(server: &Server, strings: &[String]) {
     }
 }
 
+/// Has instances wait for events that are called like this, and makes links that say it.
+fn waits(server: &Server, strings: &[String]) {
+    for text in strings.iter().step_by(20) {
+        let with = json!({"type": text, "subject": text});
+        let document = json!({
+            "document": {"dsl": "1.0.3", "namespace": "shop", "name": "ask", "version": "1.0.0"},
+            "do": [{"ask": {"listen": {"to": {"one": {"with": with}}}}}],
+        });
+        let version = format!("1.0.{}", strings.iter().position(|one| one == text).unwrap());
+        publish(server, &document.to_string().replace("1.0.0", &version));
+        let started = stage::shop(server, &["run", "ask"]);
+        let id = started["instance"].as_u64().unwrap();
+        stage::wait_for(server, id, "waiting");
+    }
+}
+
+/// Gives the pages of what is waited for, and those of links, which say the strings, too.
+fn waiting(server: &Server, strings: &[String]) -> Vec<String> {
+    let waits = stage::shop(server, &["instance", "waits", "--limit", "0"]);
+    let step = model::escape(b"do/0/ask/0");
+    let waits = waits["waits"].as_array().unwrap();
+    let pages = waits.iter().zip(strings).flat_map(|(wait, text)| {
+        let id = wait["instance"].to_string();
+        let args = ["instance", "invite", &id, "--note", text, "--data"];
+        let data = json!({text: text}).to_string();
+        let made = stage::shop(server, &[&args[..], &[data.as_str()]].concat());
+        let link = made["link"].as_str().unwrap().to_owned();
+        [format!("/ui/ns/shop/approval/{id}/{step}"), format!("/ui/ns/shop/instance/{id}"), link]
+    });
+    pages.collect()
+}
+
 /// Gives the pages on which the strings stand.
 fn pages(server: &Server, strings: &[String]) -> Vec<String> {
     let mut pages = vec!["/ui".to_owned(), "/ui/ns/shop".to_owned()];
     let listed = |page: &str| format!("/ui/ns/shop/{page}");
-    pages.extend(["workers", "instances", "definitions"].map(listed));
+    pages.extend(["workers", "instances", "definitions", "approvals", "mail"].map(listed));
+    pages.extend(waiting(server, strings));
     for (number, text) in strings.iter().enumerate() {
         let escaped = model::escape(text.as_bytes());
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -120,6 +171,7 @@ fn pages(server: &Server, strings: &[String]) -> Vec<String> {
             pages.push(listed(&format!("events?previous={}", number + 1)));
         }
         if number % 8 == 0 {
+            pages.push(listed(&format!("mail/a{number}")));
             pages.push(listed(&format!("spec/scan/unit/{escaped}")));
         }
         if number % 10 == 0 {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::chromium::{Browser, Seen};
 use crate::support::{Server, run_with, until};
@@ -16,6 +16,26 @@ do:
 - pay-back:
     call: work
     with: {spec: refunds, data: {total: '${ .total }', account: '${ .account }'}}
+";
+
+/// A workflow that waits for what somebody decides.
+pub const APPROVAL: &str = "
+document: {dsl: 1.0.3, namespace: shop, name: big-refund, version: 1.0.0}
+do:
+- keep:
+    set: {total: '${ .total }'}
+    export: {as: '${ . }'}
+- ask:
+    listen: {to: {one: {with: {type: com.acme.refund.decided.v1}}}}
+- decide:
+    switch:
+    - approved: {when: '${ .[0].approved }', then: pay-back}
+    - declined: {then: turn-down}
+- turn-down:
+    set: {declined: '${ .[0].comment }'}
+    then: end
+- pay-back:
+    set: {paid: '${ $context.total }', by: '${ .[0].by }'}
 ";
 
 /// Runs the program in the namespace of the tests.
@@ -84,58 +104,4 @@ pub fn check_seen(seen: &Seen, server: &Server) {
 /// Starts a server and a browser whose page is as wide as said.
 pub fn start(width: u32) -> (Server, Browser) {
     (Server::start(), Browser::start(width))
-}
-
-/// Puts something of everything into namespace `shop`, and gives the pages that show it.
-pub fn fill(server: &Server) -> Vec<String> {
-    for spec in ["name=refunds", "name=invoices"] {
-        shop(server, &["spec", "set", spec]);
-    }
-    for number in 1..=3 {
-        shop(server, &["unit", "add", "invoices", &format!("inv-{number}")]);
-    }
-    work(server, "invoices", "[ $LOCKSTEP_UNIT != inv-2 ] || exit 1");
-    shop(server, &["spec", "control", "invoices", "--pause"]);
-    publish(server, REFUND);
-    publish(server, &REFUND.replace("1.0.0", "1.1.0").replace("check", "verify"));
-    let every = "schedule: {every: {hours: 5}}\ndo:";
-    publish(server, &REFUND.replace("refund", "poll").replacen("do:", every, 1));
-    let placed = "schedule: {on: {one: {with: {type: order.lost}}}}\ndo:";
-    publish(server, &REFUND.replace("refund", "lost").replacen("do:", placed, 1));
-    let failed = refund(server, &json!({"total": 7, "account": "closed"}));
-    work(server, "refunds", "echo the account is closed >&2; exit 1");
-    wait_for(server, failed, "faulted");
-    shop(server, &["event", "send", "order.lost", "--source", "shop", "--data", "{\"total\": 3}"]);
-    let run = shop(server, &["workflow", "history", "shop/refund"]);
-    let run = run["runs"][0]["id"].as_u64().unwrap();
-    let of = |page: &str| format!("/ui/ns/shop/{page}");
-    let mut pages: Vec<String> =
-        ["/ui", "/ui/namespaces", "/ui/nodes", "/ui/tokens", "/ui/ns/shop"]
-            .map(str::to_owned)
-            .into();
-    pages.extend(["/ui/sign-in", "/ui/search?q=in", "/ui/search?q=nothing"].map(str::to_owned));
-    pages.extend(
-        [
-            "specs",
-            "spec/invoices",
-            "spec/invoices?status=failed",
-            "spec/invoices/unit/inv-2",
-            "workers",
-            "worker/bank-1",
-            "definitions",
-            "definition/refund",
-            "definition/refund/diff",
-            "publish?definition=refund",
-            "runs",
-            "instances",
-            "instances?status=faulted",
-            "events",
-            "events?type=order.lost&data=%7B%7D",
-            "schedules",
-        ]
-        .map(of),
-    );
-    pages.push(of(&format!("run/{run}")));
-    pages.push(of(&format!("instance/{failed}")));
-    pages
 }

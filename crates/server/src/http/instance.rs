@@ -35,6 +35,7 @@ pub(crate) async fn list(call: Call) -> Result<Outcome> {
         status,
         after: params.previous_id()?,
         limit: params.limit()?,
+        newest: params.flag("newest", false)?,
     };
     let query = Query::Instances(call.namespace()?, InstanceQuery::List(filter));
     let read = call.read(query).await?;

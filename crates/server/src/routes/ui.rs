@@ -1,6 +1,8 @@
 //! The pages of the dashboard.
 
-use model::Resource::{Definition, Event, Instance, Namespace, Server, Spec, Token, Unit, Worker};
+use model::Resource::{
+    Definition, Event, Instance, Mail, Namespace, Server, Spec, Token, Unit, Worker,
+};
 
 use crate::{
     route::{
@@ -17,6 +19,9 @@ macro_rules! ns {
 macro_rules! definition {
     ($($rest:literal)?) => { concat!(ns!("/definition/{definition}"), $($rest)?) };
 }
+
+/// What a link leads to with which somebody without a token can answer a wait.
+const LINK: &str = "/ui/approve/{namespace}/{instance}/{secret}";
 
 /// A page that shows something.
 const fn shows(path: &'static str, name: &'static str, handler: Handler) -> Route {
@@ -89,4 +94,14 @@ pub(super) const ROUTES: &[Route] = &[
         .writes(Instance, Path),
     shows(ns!("/events"), "ui_events", to!(ui::events::list)).reads(Event, Path),
     does(ns!("/events"), "ui_send_event", to!(ui::events::send)).writes(Event, Path),
+    shows(ns!("/approvals"), "ui_approvals", to!(ui::approvals::list)).reads(Instance, Path),
+    shows(ns!("/approval/{instance}/{step}"), "ui_approval", to!(ui::approvals::show))
+        .reads(Instance, Path),
+    does(ns!("/approval/{instance}/{step}"), "ui_answer", to!(ui::approvals::change))
+        .writes(Instance, Path),
+    shows(LINK, "ui_link", to!(ui::approvals::link)).open(),
+    does(LINK, "ui_decide", to!(ui::approvals::decide)).open(),
+    shows(ns!("/mail"), "ui_mail", to!(ui::mail::list)).reads(Mail, Path),
+    shows(ns!("/mail/{account}"), "ui_account", to!(ui::mail::show)).reads(Mail, Path),
+    does(ns!("/mail/{account}"), "ui_change_account", to!(ui::mail::change)).writes(Mail, Path),
 ];

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     ask,
+    beside::{Pair, beside},
     form::{Form, unknown},
     frame::{Frame, Here, page},
     place, show,
@@ -220,14 +221,6 @@ impl Diff {
     }
 }
 
-/// A line of each side; none where only the other has one.
-#[derive(Default, Serialize)]
-struct Pair {
-    old: Option<(usize, String)>,
-    new: Option<(usize, String)>,
-    is_same: bool,
-}
-
 /// Shows two versions side by side; without a choice, the last two.
 pub(crate) async fn diff(call: Call) -> Result<Outcome> {
     let (namespace, definition) = (call.namespace()?, call.part("{definition}")?);
@@ -246,59 +239,9 @@ pub(crate) async fn diff(call: Call) -> Result<Outcome> {
     page(&call, Frame::of(&view.namespace, title, Here::Definitions), &view)
 }
 
-/// Puts what was taken out beside what was put in its place.
-fn beside(marked: &[(char, &str)]) -> Vec<Pair> {
-    let (mut old, mut new) = (0, 0);
-    let mut pairs: Vec<Pair> = Vec::with_capacity(marked.len());
-    // The first pair of a stretch of changes whose new side is still free.
-    let mut free = 0;
-    for (mark, line) in marked {
-        let line = (*line).to_owned();
-        match mark {
-            '-' => {
-                old += 1;
-                pairs.push(Pair { old: Some((old, line)), ..Pair::default() });
-            }
-            '+' => {
-                new += 1;
-                match pairs.get_mut(free) {
-                    Some(pair) => pair.new = Some((new, line)),
-                    None => pairs.push(Pair { new: Some((new, line)), ..Pair::default() }),
-                }
-                free += 1;
-            }
-            _ => {
-                (old, new) = (old + 1, new + 1);
-                let (old, new) = (Some((old, line.clone())), Some((new, line)));
-                pairs.push(Pair { old, new, is_same: true });
-                free = pairs.len();
-            }
-        }
-    }
-    pairs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn changed_lines_stand_side_by_side() {
-        let pairs = beside(&compare("a\nb\nc\nd", "a\nB\nd\ne"));
-        let shown: Vec<_> = pairs
-            .iter()
-            .map(|pair| {
-                let text = |side: &Option<(usize, String)>| {
-                    side.as_ref().map(|(at, line)| format!("{at}{line}")).unwrap_or_default()
-                };
-                (text(&pair.old), text(&pair.new))
-            })
-            .collect();
-        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
-        let expected =
-            [pair("1a", "1a"), pair("2b", "2B"), pair("3c", ""), pair("4d", "3d"), pair("", "4e")];
-        assert_eq!(shown, expected);
-    }
 
     #[test]
     fn times_are_read_as_browsers_write_them() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use model::{
     Answer, CloudEvent, Explained, InstanceAnswer, InstanceCommand, InstanceQuery, Namespace,
-    Query, Received, Reply, Result,
+    Query, Received, Reply, Result, Time,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -55,10 +55,15 @@ impl Events {
     }
 }
 
+/// Reads the time of an event, which is that of its coming if its sender gave none.
+fn time(event: &CloudEvent) -> Option<Time> {
+    event.time.as_deref().and_then(|text| Time::parse(text).ok())
+}
+
 pub(crate) async fn list(call: Call) -> Result<Outcome> {
     let (namespace, params) = (call.namespace()?, call.params()?);
     let page_of = ask::rows(params.previous_id()?);
-    let query = Query::Instances(namespace.clone(), InstanceQuery::Events(page_of));
+    let query = Query::Instances(namespace.clone(), InstanceQuery::Latest(page_of));
     let read = call.read(query).await?;
     let mut events = take!(take!(read.answer, Answer::Instances)?, InstanceAnswer::Events)?;
     let next = ask::cut(&mut events, |(_, received)| received.seq);

@@ -30,6 +30,9 @@ pub(crate) enum Here {
     Instances,
     Events,
     Schedules,
+    Mail,
+    Approvals,
+    Link,
     Nodes,
     Tokens,
     Search,
@@ -92,6 +95,11 @@ impl Whole<'_> {
         &ICON.name
     }
 
+    /// Tells whether the page stands alone, without a way to others.
+    fn is_alone(&self) -> bool {
+        matches!(self.frame.here, Here::SignIn | Here::Link)
+    }
+
     /// Gives the parts of a namespace: page, name, key and whether it is here.
     fn parts(&self, of: &Namespace) -> Vec<(String, &'static str, &'static str, bool)> {
         let parts = [
@@ -100,8 +108,10 @@ impl Whole<'_> {
             ("workers", "Workers", "w", Here::Workers),
             ("definitions", "Definitions", "d", Here::Definitions),
             ("instances", "Instances", "i", Here::Instances),
+            ("approvals", "Approvals", "p", Here::Approvals),
             ("events", "Events", "e", Here::Events),
             ("schedules", "Schedules", "c", Here::Schedules),
+            ("mail", "Mail", "a", Here::Mail),
         ];
         let here = self.frame.here;
         parts.map(|(page, name, key, part)| (place::of(of, page), name, key, part == here)).into()
@@ -196,6 +206,8 @@ fn said(call: &Call) -> Option<&'static str> {
         "sent" => "The event was taken in.",
         "revoked" => "Revoked. The token stops working within a second.",
         "deactivated" => "Deactivated.",
+        "answered" => "Answered. The workflow goes on with it.",
+        "let-through" => "Confirmed. The next round removes exactly that set.",
         "backfilled" => "Backfilled: each missed slot of that time has fired.",
         _ => return None,
     })

@@ -1,24 +1,33 @@
 //! Instances of workflows: how they stand, all that happened, and what can be done about it.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use flow::graph::Branch;
 use model::{
-    Id, Instance, InstanceCommand, InstanceControl, InstanceFilter, InstanceStatus, JournalEntry,
-    Namespace, Page, Reply, Result, Time, limits,
+    Answer, Error, Id, Instance, InstanceAnswer, InstanceCommand, InstanceControl, InstanceFilter,
+    InstanceQuery, InstanceStatus, JournalEntry, Namespace, Page, Query, Reply, Result, Wait,
+    limits,
 };
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
+    approvals,
     ask::{self, visible},
+    beside::{Line, changes},
     definitions::draw,
     form::{Form, unknown},
     frame::{Frame, Here, page},
+    journal::{Happened, Stretch, happened, standing, timeline},
     place, show,
 };
-use crate::{call::Call, outcome::Outcome};
+use crate::{
+    auth::now,
+    call::{Call, take},
+    outcome::Outcome,
+};
+
+/// Entries of a journal that are shown on each side of the one that is looked at.
+const AROUND: u64 = 100;
 
 #[derive(Template, Serialize)]
 #[template(path = "instances.html")]
@@ -60,6 +69,7 @@ pub(crate) async fn list(call: Call) -> Result<Outcome> {
         status,
         after: params.previous_id()?,
         limit: ask::ROWS + 1,
+        newest: true,
     };
     let (mut instances, as_of) = ask::instances(&call, &namespace, filter).await?;
     let next = ask::cut(&mut instances, |instance| instance.id);
@@ -72,25 +82,31 @@ pub(crate) async fn list(call: Call) -> Result<Outcome> {
 struct OneInstance {
     namespace: Namespace,
     instance: Box<Instance>,
+    /// The entries of the journal around the one that is looked at.
     journal: Vec<JournalEntry>,
-    is_cut: bool,
     /// The entry that is looked at.
     seq: u64,
+    /// What the instance was before and after that entry; none if its journal is too long or its
+    /// version is gone.
+    states: Option<(Value, Value)>,
+    /// The events that it waits for.
+    waits: Vec<Wait>,
     #[serde(skip)]
     happened: Vec<Happened>,
     #[serde(skip)]
+    timeline: Vec<Stretch>,
+    #[serde(skip)]
     drawing: Option<show::Html>,
+    #[serde(skip)]
+    failed: Option<Failed>,
     #[serde(skip)]
     form: String,
 }
 
-/// One thing that a journal tells.
-struct Happened {
-    seq: u64,
-    time: Time,
-    what: String,
+/// The step that an operator can have done again.
+struct Failed {
     step: String,
-    data: Option<String>,
+    took: String,
 }
 
 impl OneInstance {
@@ -104,7 +120,23 @@ impl OneInstance {
     }
 
     fn last(&self) -> u64 {
-        self.journal.last().map_or(0, |entry| entry.seq)
+        self.instance.seq
+    }
+
+    /// Gives what is told of the entries around the one that is looked at.
+    fn around(&self) -> impl Iterator<Item = &Happened> {
+        let shown = self.journal.first().map_or(0, |entry| entry.seq)
+            ..=self.journal.last().map_or(0, |entry| entry.seq);
+        self.happened.iter().filter(move |one| shown.contains(&one.seq))
+    }
+
+    /// Gives how the entry has changed the instance, line by line.
+    fn changes(&self) -> Vec<Line> {
+        let changes = |(before, after): &(Value, Value)| {
+            let before = if before.is_null() { String::new() } else { show::json(before) };
+            changes(&before, &show::json(after))
+        };
+        self.states.as_ref().map(changes).unwrap_or_default()
     }
 
     fn is_faulted(&self) -> bool {
@@ -146,12 +178,12 @@ impl OneInstance {
 pub(crate) async fn show(call: Call) -> Result<Outcome> {
     let (namespace, id) = (call.namespace()?, id(&call)?);
     let (instance, as_of) = ask::instance(&call, &namespace, id).await?;
-    let all = Page { after: None, limit: limits::PAGE_MAX };
-    let journal = ask::journal(&call, &namespace, id, all).await?;
-    let last = journal.last().map_or(0, |entry| entry.seq);
+    let last = instance.seq;
     let asked = call.params()?.word("seq")?.and_then(|text| text.parse().ok());
     let seq = asked.filter(|seq| (1..=last).contains(seq)).unwrap_or(last);
+    let mut journal = whole_journal(&call, &namespace, id).await?;
     let happened: Vec<_> = journal.iter().flat_map(happened).collect();
+    journal.retain(|entry| entry.seq.abs_diff(seq) <= AROUND);
     let version = Some(instance.version.clone());
     let version = ask::version(&call, &namespace, &instance.definition, version).await;
     // A version can be deleted once nothing runs by it.
@@ -162,58 +194,70 @@ pub(crate) async fn show(call: Call) -> Result<Outcome> {
         }
         _ => None,
     };
+    let states = states(&call, &namespace, id, seq).await?;
+    let failed = match &states {
+        Some((_, after)) if instance.status == InstanceStatus::Faulted && seq == last => {
+            failed(after)
+        }
+        _ => None,
+    };
+    let end = instance.ended.unwrap_or_else(now);
     let title = format!("{} #{id}", instance.definition);
     let view = OneInstance {
-        is_cut: journal.len() >= limits::PAGE_MAX as usize,
+        waits: approvals::of_instance(&call, &namespace, id).await?,
+        timeline: timeline(happened.iter(), instance.started, end),
         form: call.app.sessions.form_token(&call.visit),
         namespace,
         instance,
         journal,
         seq,
+        states,
         happened,
         drawing,
+        failed,
     };
     page(&call, Frame::of(&view.namespace, title, Here::Instances).live(as_of), &view)
 }
 
+/// Reads a journal, as far as it can be gone through.
+async fn whole_journal(call: &Call, of: &Namespace, id: Id) -> Result<Vec<JournalEntry>> {
+    let mut journal: Vec<JournalEntry> = Vec::new();
+    loop {
+        let after = journal.last().map(|entry| entry.seq);
+        let page = Page { after, limit: limits::PAGE_MAX };
+        let some = ask::journal(call, of, id, page).await?;
+        let is_last = some.len() < limits::PAGE_MAX as usize;
+        journal.extend(some);
+        if is_last || journal.len() >= limits::REPLAY_MAX {
+            return Ok(journal);
+        }
+    }
+}
+
+/// Asks what an instance was before and after an entry, if that can be told.
+async fn states(call: &Call, of: &Namespace, id: Id, seq: u64) -> Result<Option<(Value, Value)>> {
+    let query = Query::Instances(of.clone(), InstanceQuery::States(id, seq));
+    match call.read(query).await {
+        Ok(read) => match take!(read.answer, Answer::Instances)? {
+            InstanceAnswer::States(before, after) => Ok(Some((before, after))),
+            _ => Err(crate::call::mismatch()),
+        },
+        Err(Error::TooLarge { .. } | Error::BadInput(_) | Error::NoSuchVersion { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds the step that has failed, with what it took, in a state as it is shown.
+fn failed(state: &Value) -> Option<Failed> {
+    let steps = state.get("steps")?.as_object()?;
+    let (step, shown) = steps.iter().rev().find(|(_, shown)| shown.get("fault").is_some())?;
+    let took = shown.get("took").or_else(|| shown.get("input"))?;
+    Some(Failed { step: step.clone(), took: show::json(took) })
+}
+
 fn id(call: &Call) -> Result<Id> {
     let text = call.part("{instance}")?;
-    text.parse().map_err(|_| model::Error::NoSuchInstance(text))
-}
-
-/// Gives what an entry tells, in the order in which it happened.
-fn happened(entry: &JournalEntry) -> Vec<Happened> {
-    let notes = entry.body.get("notes").and_then(Value::as_array).into_iter().flatten();
-    let text = |note: &Value, key| note.get(key).and_then(Value::as_str).map(str::to_owned);
-    notes
-        .map(|note| Happened {
-            seq: entry.seq,
-            time: entry.time,
-            what: text(note, "what").unwrap_or_default(),
-            step: text(note, "step").unwrap_or_default(),
-            data: note.get("data").filter(|data| !data.is_null()).map(Value::to_string),
-        })
-        .collect()
-}
-
-/// Tells how each step stands after what happened, by its place in the document.
-fn standing<'a>(happened: impl Iterator<Item = &'a Happened>) -> BTreeMap<String, &'static str> {
-    let mut standing = BTreeMap::new();
-    for Happened { what, step, .. } in happened {
-        // The last part of a step's name counts its rounds.
-        let Some((path, _round)) = step.rsplit_once('/') else { continue };
-        let word = match what.as_str() {
-            "started" | "retried" | "resumed" => "running",
-            "completed" | "correlated" | "compensated" => "finished",
-            "faulted" | "incident" => "failed",
-            "waiting" | "suspended" => "waiting",
-            "cancelled" => "cancelled",
-            "skipped" => "skipped",
-            _ => continue,
-        };
-        standing.insert(path.to_owned(), word);
-    }
-    standing
+    text.parse().map_err(|_| Error::NoSuchInstance(text))
 }
 
 /// Steers an instance.
@@ -239,27 +283,4 @@ pub(crate) async fn change(call: Call) -> Result<Outcome> {
         _ => instance,
     };
     Ok(Outcome::see_other(format!("{}?done={done}", place::instance(&namespace, &shown))))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_journal_tells_how_steps_stand() {
-        let entry = |seq, notes| JournalEntry { seq, time: Time(0), body: json!({"notes": notes}) };
-        let journal = [
-            entry(1, json!([{"what": "started"}, {"what": "started", "step": "do/0/pack/0"}])),
-            entry(2, json!([{"what": "faulted", "step": "do/0/pack/0", "data": {"title": "no"}}])),
-            entry(3, json!([{"what": "started", "step": "do/0/pack/0t1"}])),
-        ];
-        let told: Vec<_> = journal.iter().flat_map(happened).collect();
-        assert_eq!(told.len(), 4);
-        assert_eq!(told[2].data.as_deref(), Some("{\"title\":\"no\"}"));
-        assert_eq!(standing(told.iter()).get("do/0/pack"), Some(&"running"));
-        let before = told.iter().filter(|one| one.seq <= 2);
-        assert_eq!(standing(before).get("do/0/pack"), Some(&"failed"));
-    }
 }

@@ -149,6 +149,7 @@ impl Overview {
         let faulted = InstanceFilter {
             status: Some(InstanceStatus::Faulted),
             limit: ROWS as u32,
+            newest: true,
             ..InstanceFilter::default()
         };
         let faulted = visible(ask::instances(call, namespace, faulted).await)?;
@@ -161,6 +162,10 @@ impl Overview {
                 why: detail.chars().take(160).collect(),
                 href: place::instance(namespace, &id),
             });
+        }
+        for (account, status, why) in super::mail::needs(call, namespace).await? {
+            let href = place::account(namespace, &account);
+            self.needs.push(Need { status, what: account, why, href });
         }
         let newest = Page { after: None, limit: ROWS as u32 / 2 };
         let runs = visible(ask::runs(call, namespace, None, newest).await)?.unwrap_or_default().0;

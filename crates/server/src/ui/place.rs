@@ -1,6 +1,6 @@
 //! Where the pages are.
 
-use model::{Id, Namespace, SpecName, UnitName, WorkerName};
+use model::{Id, Namespace, SpecName, UnitName, Wait, WorkerName};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(crate) use crate::urls::segment;
@@ -42,6 +42,20 @@ pub(crate) fn run(namespace: &Namespace, run: &Id) -> String {
 
 pub(crate) fn instance(namespace: &Namespace, instance: &Id) -> String {
     format!("{}/{instance}", of(namespace, "instance"))
+}
+
+pub(crate) fn account(namespace: &Namespace, account: &str) -> String {
+    format!("{}/{}", of(namespace, "mail"), segment(account.as_bytes()))
+}
+
+pub(crate) fn wait(namespace: &Namespace, wait: &Wait) -> String {
+    let waits = of(namespace, "approval");
+    format!("{waits}/{}/{}", wait.instance, segment(wait.name.as_bytes()))
+}
+
+/// Gives the page that a link leads to.
+pub(crate) fn link(namespace: &Namespace, instance: Id, secret: &str) -> String {
+    format!("/ui/approve/{}/{instance}/{secret}", segment(namespace.as_str().as_bytes()))
 }
 
 /// Writes a value of a query.

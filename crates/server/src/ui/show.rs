@@ -22,8 +22,10 @@ impl askama::filters::HtmlSafe for Html {}
 pub(crate) fn badge(word: &str) -> Html {
     let (tone, sign) = match word {
         "finished" | "published" | "ok" | "settled" | "effective" | "active" | "match"
-        | "completed" => ("good", "✓"),
-        "failed" | "faulted" | "degraded" | "aborted" | "overdue" | "behind" => ("bad", "✕"),
+        | "completed" | "confirmed" | "approved" => ("good", "✓"),
+        "failed" | "faulted" | "degraded" | "aborted" | "overdue" | "behind" | "late"
+        | "declined" => ("bad", "✕"),
+        "held" => ("bad", "!"),
         "pending" | "running" | "committed" | "preparing" | "started" => ("busy", "▸"),
         "available" | "ready" => ("ready", "●"),
         "waiting" | "delayed" | "retryable" | "scheduled" => ("wait", "◷"),

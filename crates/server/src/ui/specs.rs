@@ -3,7 +3,7 @@
 use askama::Template;
 use model::{
     Answer, Control, Namespace, Query, QueueCommand, Reply, Result, SetUnits, Spec, SpecName, Time,
-    Unit, UnitChange, UnitFilter, UnitName, UnitStatus,
+    Unit, UnitChange, UnitFilter, UnitName, UnitStatus, unescape,
 };
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ pub(crate) async fn change(call: Call) -> Result<Outcome> {
     Ok(Outcome::see_other(format!("{here}?done={done}")))
 }
 
-/// Retries or deletes all units of one status.
+/// Retries or deletes the units that were chosen, or all of one status.
 pub(crate) async fn change_units(call: Call) -> Result<Outcome> {
     let form = Form::of(&call)?;
     let (namespace, spec) = (call.namespace()?, call.spec()?);
@@ -135,15 +135,25 @@ pub(crate) async fn change_units(call: Call) -> Result<Outcome> {
         "delete" => (UnitChange::Delete, "deleted"),
         other => return Err(unknown(other)),
     };
-    let status = UnitStatus::parse(form.text("status"))?;
-    let mut filter = UnitFilter { statuses: Some(vec![status]), ..UnitFilter::default() };
     let here = place::spec(&namespace, &spec.name);
+    let chosen = form.all("unit").map(|name| unescape(name).and_then(UnitName::new));
+    let chosen = chosen.collect::<Result<Vec<_>>>()?;
+    // What is chosen is all on one page; all of a status may be more than one request can do.
+    let (mut filter, shown) = if form.text("which") == "chosen" {
+        let filter = UnitFilter { names: Some(chosen), ..UnitFilter::default() };
+        let shown = form.some("status").map(|status| format!("&status={}", place::value(status)));
+        (filter, shown.unwrap_or_default())
+    } else {
+        let status = UnitStatus::parse(form.text("status"))?;
+        let filter = UnitFilter { statuses: Some(vec![status]), ..UnitFilter::default() };
+        (filter, String::new())
+    };
     for _ in 0..SWEEPS_MAX {
         let sweep = SetUnits { spec: spec.clone(), filter: filter.clone(), change: change.clone() };
         match ask::change(&call, &namespace, QueueCommand::SetUnits(sweep)).await? {
             Reply::Swept { next: Some(next), .. } => filter.after = Some(next),
-            _ => return Ok(Outcome::see_other(format!("{here}?done={done}"))),
+            _ => return Ok(Outcome::see_other(format!("{here}?done={done}{shown}"))),
         }
     }
-    Ok(Outcome::see_other(format!("{here}?status={}&done=more", status.as_str())))
+    Ok(Outcome::see_other(format!("{here}?status={}&done=more", form.text("status"))))
 }
