@@ -1,6 +1,9 @@
-//! `cargo xtask docs`: writes the pages that programs write, and checks that links lead somewhere.
+//! `cargo xtask docs`: writes the pages that programs write, checks that links lead somewhere, and
+//! builds the book.
 
+pub(crate) mod book;
 pub(crate) mod codes;
+pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod pages;
 pub(crate) mod prose;
@@ -17,7 +20,10 @@ use crate::{
 /// The command-line reference, which the program writes itself; a test of its own compares it.
 const CLI: &str = "docs/book/src/reference/cli.md";
 
-/// Writes the generated pages and checks the links.
+/// Where the book is built.
+const BUILT: &str = "target/book";
+
+/// Writes the generated pages, checks the links, and builds the book.
 pub(crate) fn run() -> Result<bool> {
     let root = repo::root();
     for (path, text) in pages::all(&Repo::read(&root)?) {
@@ -25,10 +31,13 @@ pub(crate) fn run() -> Result<bool> {
     }
     write_page(&root, CLI, &cli_reference()?)?;
     write_openapi()?;
-    let findings = links::check(&Repo::read(&root)?);
+    let repo = Repo::read(&root)?;
+    let findings = [links::check(&repo), keys::check(&repo)].concat();
     for finding in &findings {
         println!("{finding}");
     }
+    let count = book::build(&repo, &root.join(BUILT))?;
+    println!("wrote {BUILT}/index.html and {count} pages");
     Ok(findings.is_empty())
 }
 

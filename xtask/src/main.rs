@@ -31,7 +31,8 @@ usage: cargo xtask COMMAND
   ci                         does what .ci/run does: the same as test
   tidy                       checks layers, sizes, words, papers and generated pages
   fuzz NAME SECONDS          lets a fuzzer search for inputs that break a promise
-  docs                       writes the generated pages and checks the links
+  docs                       writes the generated pages, checks the links, and builds
+                             the book in target/book
   bench [NAME] [--quick]     measures a release build; NAME is queue unless given, or workflows,
                              rpc, mail, or nodes, which also takes --steady MINUTES
   dist [--program FILE]      makes target/dist: an archive and a Debian package of a release build,

@@ -15,7 +15,7 @@ use std::fmt;
 use anyhow::Result;
 
 use crate::{
-    docs::{links, pages},
+    docs::{keys, links, pages},
     repo::{self, Repo},
 };
 
@@ -43,7 +43,7 @@ impl fmt::Display for Finding {
 /// A check looks at the repository and lists what it finds.
 type Check = fn(&Repo) -> Vec<Finding>;
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     layers::check,
     papers::check,
     rust::check,
@@ -53,6 +53,7 @@ const CHECKS: [Check; 11] = [
     errors::check,
     machine::check,
     markdown::check,
+    keys::check,
     pages::check,
     links::check,
 ];

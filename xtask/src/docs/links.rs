@@ -44,7 +44,7 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Resolves a relative path against the file that holds it.
-fn resolve(from: &str, link: &str) -> String {
+pub(crate) fn resolve(from: &str, link: &str) -> String {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
     for part in link.split('/') {
@@ -59,14 +59,18 @@ fn resolve(from: &str, link: &str) -> String {
     parts.join("/")
 }
 
-/// Gives the anchors of a page's headings, as mdBook makes them.
+/// Gives the anchors of a page's headings.
 fn headings<'a>(repo: &'a Repo, path: &str) -> impl Iterator<Item = String> + 'a {
     let lines = repo.get(path).unwrap_or_default().lines();
-    lines.filter(|line| line.starts_with('#')).map(|line| {
-        let title = line.trim_start_matches('#').trim().to_lowercase();
-        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-    })
+    let titles = lines.filter(|line| line.starts_with('#'));
+    titles.map(|line| anchor(line.trim_start_matches('#').trim()))
+}
+
+/// Gives the anchor of a heading.
+pub(crate) fn anchor(title: &str) -> String {
+    let title = title.to_lowercase();
+    let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[cfg(test)]
