@@ -6,7 +6,7 @@ use std::{
 };
 
 use flow::instance::FlowDue;
-use model::{Namespace, Result, Time};
+use model::{Namespace, Result, Span, Time, TraceContext};
 use queue::{Closed, Due};
 use store::{Job, Tx};
 use tokio::{sync::oneshot, time::Instant};
@@ -109,7 +109,9 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
     let (reply, answer) = oneshot::channel();
     let shared = Arc::clone(shared);
     let store = Arc::clone(&shared.store);
-    store.write(Box::new(DueJob { shared, kind, now: None, look: None, more: false, reply }));
+    let trace = shared.begin_trace();
+    let (now, look, more, spans) = (None, None, false, Vec::new());
+    store.write(Box::new(DueJob { shared, kind, now, trace, look, more, spans, reply }));
     answer.await.unwrap_or_else(|_| Err(stopped()))
 }
 
@@ -126,8 +128,11 @@ struct DueJob {
     kind: Kind,
     /// The time of the first run, so that further ones ask for the same.
     now: Option<Time>,
+    /// The trace of what falls due now and begins something.
+    trace: Option<TraceContext>,
     look: Option<Look>,
     more: bool,
+    spans: Vec<Span>,
     reply: oneshot::Sender<Result<bool>>,
 }
 
@@ -137,7 +142,13 @@ impl Job for DueJob {
         match &mut self.kind {
             Kind::Due(due, flow) => {
                 *due = queue::run_due(tx, now, ROUND)?;
-                *flow = flow::instance::run_due(tx, now, ROUND)?;
+                *flow = flow::instance::run_due(tx, now, ROUND, self.trace)?;
+                self.spans.clear();
+                for (namespace, closed) in due.closed.iter().chain(&flow.closed) {
+                    let began = (self.trace, now);
+                    let spans = self.shared.spans(tx, namespace, &closed.events, began)?;
+                    self.spans.extend(spans);
+                }
             }
             Kind::Sweep(closed) => {
                 let swept = queue::sweep(tx, now, SWEEP)?;
@@ -151,8 +162,9 @@ impl Job for DueJob {
         Ok(())
     }
 
-    fn done(self: Box<Self>, outcome: Result<()>) {
+    fn done(mut self: Box<Self>, outcome: Result<()>) {
         if outcome.is_ok() {
+            self.shared.record(std::mem::take(&mut self.spans));
             // Whoever sees that nothing is due any more must see what was done, too.
             if let Kind::Due(due, flow) = &self.kind {
                 after_due(&self.shared, due);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use model::{
     Answer, Backend, BoxFuture, Command, Committed, DefinitionAnswer, DefinitionQuery, Error,
     Event, InstanceQuery, Namespace, Query, QueueCommand, Read, Reply, Result, Revision, Time,
-    Write, limits,
+    Tracer, Write, limits,
 };
 use store::Store;
 use tokio::{sync::Notify, time::Instant};
@@ -106,6 +106,11 @@ impl Engine {
     pub fn keep_instances(&self, kept: Duration) {
         // Who has set it first has the say.
         let _first = self.shared.instances_kept.set(kept);
+    }
+
+    /// Sets who takes the spans of what is done.
+    pub fn trace_to(&self, tracer: Arc<dyn Tracer>) {
+        self.shared.trace_to(tracer);
     }
 
     /// Sets who computes expressions, before anything is computed.

@@ -13,6 +13,7 @@ mod pulse;
 mod read;
 mod request;
 mod shared;
+mod trace;
 mod verify;
 mod waiters;
 mod workflow;

@@ -1,7 +1,9 @@
 //! Idempotency keys: the same key and commands have one effect and one answer.
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode, bytes::ByteVec};
-use model::{Committed, Error, Id, Result, Time, Write, limits};
+use model::{Command, Committed, Error, Id, InstanceCommand, Result, Time, Write, limits};
 use sha2::{Digest as _, Sha256};
 use store::{Doc, Key, Row, Table, Tx, TxExt as _, Value, tables};
 
@@ -18,7 +20,16 @@ pub(crate) fn is_waiting(id: &str) -> bool {
 
 /// Digests what a write asks for.
 pub(crate) fn digest(write: &Write) -> Result<[u8; 32]> {
-    let bytes = serde_json::to_vec(&write.commands)
+    let mut commands = Cow::Borrowed(write.commands.as_slice());
+    if commands.iter().any(|command| matches!(command, Command::Instance(_))) {
+        // The same question may be asked again in another trace.
+        for command in commands.to_mut() {
+            if let Command::Instance(InstanceCommand::Start(start)) = command {
+                start.traceparent = None;
+            }
+        }
+    }
+    let bytes = serde_json::to_vec(&commands)
         .map_err(|error| Error::Internal(format!("a write cannot be digested: {error}")))?;
     Ok(Sha256::digest(bytes).into())
 }

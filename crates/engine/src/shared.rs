@@ -9,7 +9,7 @@ use std::{
 };
 
 use flow::{instance::FlowDue, run};
-use model::{EventBody, Namespace, Result, Revision, Time};
+use model::{EventBody, Namespace, Result, Revision, Time, Tracer};
 use queue::{Due, Ready};
 use store::{Store, Tx};
 use tokio::{sync::Notify, time::Instant};
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) secrets: OnceLock<SecretOf>,
     /// How long instances are kept once they have ended, if not for the usual time.
     pub(crate) instances_kept: OnceLock<Duration>,
+    /// Who takes spans.
+    pub(crate) tracer: OnceLock<Arc<dyn Tracer>>,
 }
 
 /// Gives a secret by its name.
@@ -102,6 +104,7 @@ impl Shared {
             expressions: OnceLock::new(),
             secrets: OnceLock::new(),
             instances_kept: OnceLock::new(),
+            tracer: OnceLock::new(),
         }
     }
 

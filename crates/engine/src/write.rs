@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{
     Attempt, AttemptChange, Change, ChangeAttempts, Command, Committed, EventBody, Id,
-    QueueCommand, Reply, Result, Time, Write,
+    QueueCommand, Reply, Result, Span, Time, TraceContext, Write,
 };
 use queue::{Ready, Work};
 use store::{Job, Tx};
@@ -35,6 +35,8 @@ pub(crate) struct WriteJob {
     seed: u64,
     /// The time of the first run, so that further ones ask for the same.
     now: Option<Time>,
+    /// The trace of what this write begins.
+    trace: Option<TraceContext>,
     ran: Option<Ran>,
     reply: Option<oneshot::Sender<Answer>>,
 }
@@ -44,6 +46,7 @@ struct Ran {
     outcome: WriteOutcome,
     ready: Vec<Ready>,
     look: Option<Look>,
+    spans: Vec<Span>,
 }
 
 impl WriteJob {
@@ -53,19 +56,21 @@ impl WriteJob {
         seed: u64,
     ) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { shared, write, seed, now: None, ran: None, reply: Some(reply) }, answer)
+        let trace = shared.begin_trace();
+        (Self { shared, write, seed, now: None, trace, ran: None, reply: Some(reply) }, answer)
     }
 
     fn apply(&self, tx: &mut dyn Tx, now: Time) -> Result<Ran> {
         let write = &*self.write;
         let mut work = Work::open(tx, &write.namespace, now, self.seed)?;
+        work.trace = self.trace;
         let history = work.history_id();
         let mut digest = None;
         if let Some(id) = &write.request_id {
             let made = request::digest(write)?;
             if let Some(committed) = recall(work.tx, history, write, id, &made)? {
                 let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
-                return Ok(Ran { outcome, ready: Vec::new(), look: None });
+                return Ok(Ran { outcome, ready: Vec::new(), look: None, spans: Vec::new() });
             }
             digest = Some((id, made));
         }
@@ -95,6 +100,7 @@ impl WriteJob {
         flow::instance::units_ended(&mut work)?;
         audit::note(&mut work, &write.caller, write.commands.iter().zip(&replies))?;
         let closed = work.close()?;
+        let spans = self.shared.spans(tx, &write.namespace, &closed.events, (self.trace, now))?;
         let committed = Committed { revision: closed.revision, replies, events: closed.events };
         if let Some((id, digest)) = digest
             && !nowhere
@@ -103,7 +109,7 @@ impl WriteJob {
             request::keep(tx, history, id, &digest, now, &committed)?;
         }
         let outcome = WriteOutcome { committed, later, recalled: false };
-        Ok(Ran { outcome, ready: closed.ready, look: None })
+        Ok(Ran { outcome, ready: closed.ready, look: None, spans })
     }
 }
 
@@ -139,6 +145,7 @@ impl Job for WriteJob {
                 self.shared.committed(&self.write.namespace, changed, &ran.ready, look);
             }
             count(&committed.events);
+            self.shared.record(ran.spans);
         }
         if let Err(Ok(unheard)) = reply.send(Ok(ran.outcome)) {
             give_back(&self.shared, &self.write, unheard.committed.replies);

@@ -174,6 +174,7 @@ impl Noun {
     pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
         match self {
             Self::Serve(args) => args.settings(),
+            Self::Worker(args) => args.settings(),
             Self::Import(args) => args.settings(),
             Self::Export(args) => args.settings(),
             Self::Backup(args) => args.settings(),
@@ -183,7 +184,6 @@ impl Noun {
             | Self::Spec(_)
             | Self::Unit(_)
             | Self::Attempt(_)
-            | Self::Worker(_)
             | Self::Run(_)
             | Self::Instance(_)
             | Self::Event(_)

@@ -15,7 +15,9 @@ use model::Namespace;
 use server::{Rate, TlsFiles};
 
 pub(crate) use self::keys::folder;
-use self::keys::{KEYS, Key, address, guard, on_or_off, rate, rpc, webhooks, yes_or_no};
+use self::keys::{
+    KEYS, Key, address, collector, guard, on_or_off, rate, rpc, share, webhooks, yes_or_no,
+};
 use crate::{
     failure::Failure,
     span,
@@ -155,6 +157,7 @@ impl Config {
             processes: on_or_off(self.text("serve.processes"))?,
             webhooks: webhooks(self.text("serve.publish_webhooks"))?,
             instances_kept: Some(span::parse(self.text("serve.keep_instances"))?),
+            tracer: None,
         })
     }
 
@@ -166,6 +169,16 @@ impl Config {
     /// Gives the time that requests get to end in when the server stops.
     pub(crate) fn grace(&self) -> Result<Duration> {
         Ok(span::parse(self.text("serve.grace"))?)
+    }
+
+    /// Gives where spans are sent, if anywhere.
+    pub(crate) fn otlp_endpoint(&self) -> Result<Option<reqwest::Url>> {
+        collector(self.text("otlp.endpoint"))
+    }
+
+    /// Gives the share of traces that are recorded.
+    pub(crate) fn otlp_sample(&self) -> Result<f64> {
+        share(self.text("otlp.sample"))
     }
 
     /// Gives the token to present; of token and token file the one of the higher layer counts.

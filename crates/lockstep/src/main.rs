@@ -19,6 +19,7 @@ mod signals;
 mod span;
 mod steps;
 mod systemd;
+mod traces;
 mod view;
 mod webhook;
 

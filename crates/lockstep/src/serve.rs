@@ -21,7 +21,9 @@ use crate::{
     output::Output,
     signals::Stop,
     steps::{self, Means},
-    systemd, webhook,
+    systemd,
+    traces::Export,
+    webhook,
 };
 
 /// How to serve.
@@ -102,6 +104,14 @@ pub(crate) struct ServeArgs {
     /// How long running requests get to end [default: 10s] [env: LOCKSTEP_GRACE]
     #[arg(long, value_name = "SPAN")]
     grace: Option<String>,
+    /// Send spans to this collector, by OTLP over HTTP, such as http://127.0.0.1:4318
+    /// [default: none are made] [env: LOCKSTEP_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// The share of the traces that begin here to record, from 0 to 1 [default: 1]
+    /// [env: LOCKSTEP_OTLP_SAMPLE]
+    #[arg(long, value_name = "SHARE")]
+    otlp_sample: Option<String>,
     /// `text` or `json` [default: text] [env: LOCKSTEP_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -133,6 +143,8 @@ impl ServeArgs {
             ("serve.grace", self.grace.clone()),
             ("log.format", self.log_format.clone()),
             ("log.filter", self.log.clone()),
+            ("otlp.endpoint", self.otlp_endpoint.clone()),
+            ("otlp.sample", self.otlp_sample.clone()),
         ]
     }
 }
@@ -157,6 +169,8 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
     front.reload_on_hangup()?;
     let is_plain = front.tls.is_none();
     let scheme = if is_plain { "http" } else { "https" };
+    let export = Export::start(config, "lockstep")?;
+    let means = Means { tracer: export.as_ref().map(Export::tracer), ..means };
     let mut server = start(open(&place)?, options, (cache, front), means).await?;
     if let Some(folder) = config.mail() {
         server.keep_mail(folder);
@@ -186,6 +200,9 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
     systemd::stopping();
     let stopped = server.stop().await;
     alive.abort();
+    if let Some(export) = export {
+        export.end().await;
+    }
     stopped
 }
 
@@ -262,8 +279,10 @@ pub(crate) async fn start(
         let secrets = means.secrets.clone();
         Box::new(move |name| secrets.get(name).ok())
     });
+    means.tracer.iter().for_each(|tracer| engine.trace_to(Arc::clone(tracer)));
     means.instances_kept.into_iter().for_each(|kept| engine.keep_instances(kept));
     let (ended, ending) = watch::channel(false);
+    let tracer = means.tracer.clone();
     let steps = steps::run(engine.clone(), Arc::clone(&backend), means, ending);
     let mut bound = server::bind(options, Arc::clone(&backend))
         .map_err(|error| Failure::hinted(error.into(), "choose another address with --listen"))?
@@ -273,6 +292,9 @@ pub(crate) async fn start(
         bound = bound.with_rpc(options).map_err(|error| {
             Failure::hinted(error.into(), "choose another address with --rpc, or --rpc off")
         })?;
+    }
+    if let Some(tracer) = tracer {
+        bound = bound.trace_to(tracer);
     }
     let (address, rpc) = (bound.address(), bound.rpc_address());
     let (stop, stopped) = oneshot::channel();

@@ -35,6 +35,8 @@ mod tls;
 #[cfg(test)]
 mod token;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod tutorial;
 #[cfg(test)]
 mod worker;

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id, InstanceCommand,
-    LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time, TokenInfo,
-    UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
+    Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id,
+    InstanceCommand, LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time,
+    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
 };
 
 /// A change, as plain data.

@@ -55,6 +55,9 @@ pub struct Start {
     /// What the workflow takes.
     #[serde(default)]
     pub input: Json,
+    /// The trace context that it is started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// What to do with an instance.

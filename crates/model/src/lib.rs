@@ -23,6 +23,7 @@ mod query;
 mod record;
 mod spec;
 mod time;
+mod trace;
 mod wait;
 
 pub use access::{Access, Principal, Resource, Scope, Verb};
@@ -59,4 +60,5 @@ pub use record::{
 };
 pub use spec::SpecMeta;
 pub use time::Time;
+pub use trace::{Span, SpanKind, TRACEPARENT, TraceContext, Tracer};
 pub use wait::{Invite, Wait, decision};

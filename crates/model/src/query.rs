@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer, DefinitionQuery, Event,
-    InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery, Namespace, NamespaceInfo,
-    NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, TokenInfo, Unit, UnitName,
-    UnitRef, UnitStatus, Worker, WorkerName,
+    Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer,
+    DefinitionQuery, Event, InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery,
+    Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time,
+    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.

@@ -2,7 +2,7 @@
 
 use model::{
     Claim, Error, EventBody, Id, Namespace, QueueCommand, Reply, Result, Revision, SpecName,
-    SpecRef, Time, UnitRef, limits,
+    SpecRef, Time, TraceContext, UnitRef, limits,
 };
 use store::{Range, Tx, TxExt as _, Value, tables};
 
@@ -20,6 +20,8 @@ pub struct Work<'t> {
     pub now: Time,
     /// What has happened so far; a write that leaves this empty has changed nothing.
     pub events: Vec<EventBody>,
+    /// The trace of what this write begins, where anybody takes the spans of traces.
+    pub trace: Option<TraceContext>,
     /// The incarnation that keys everything in the namespace.
     pub(crate) live: Id,
     /// Whether the namespace is removed by this write.
@@ -75,8 +77,8 @@ impl<'t> Work<'t> {
         now: Time,
         seed: u64,
     ) -> Self {
-        let (events, specs) = (Vec::new(), Vec::new());
-        Self { tx, now, events, live, destroyed: false, namespace, created, specs, seed }
+        let (events, trace, specs) = (Vec::new(), None, Vec::new());
+        Self { tx, now, events, trace, live, destroyed: false, namespace, created, specs, seed }
     }
 
     /// Gives the lasting id of the namespace, which keys its history and idempotency keys.

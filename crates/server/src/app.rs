@@ -1,13 +1,13 @@
 //! What all requests share, and the router made from the route table.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
 use axum::Router;
 use http::{HeaderValue, StatusCode, header};
-use model::{Backend, Result, limits};
+use model::{Backend, Result, Tracer, limits};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) auth: Auth,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
+    /// Who takes the spans of requests.
+    pub(crate) tracer: OnceLock<Arc<dyn Tracer>>,
     /// Pages that may be kept up to date at a time.
     pub(crate) live: Arc<Semaphore>,
     /// Whether this server wants more requests; false as soon as it is told to stop.
@@ -48,6 +50,7 @@ impl App {
             backend,
             metrics,
             sessions: Sessions::new()?,
+            tracer: OnceLock::new(),
             live: Arc::new(Semaphore::new(limits::LIVE_PAGES_MAX)),
             ready: AtomicBool::new(true),
             draining: watch::Sender::new(false),

@@ -27,7 +27,7 @@ use crate::{
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
     route::{Guard, Place, Route, Speaks},
     routes::ROUTES,
-    trace,
+    trace::Traced,
     ui::{self, Visit},
 };
 
@@ -76,6 +76,19 @@ impl Endpoint {
             let page = Outcome::see_other(ui::HOME.to_owned());
             return page.into_response(HeaderValue::from_static("text/html"), None);
         }
+        let (mut request, tracer) = (request, self.app.tracer.get());
+        let traced = Traced::begin(tracer, route, request.headers_mut());
+        let span = traced.as_ref().map_or_else(Span::none, |Traced { context, .. }| {
+            tracing::info_span!("request", trace = context.trace_id(), span = context.span_id())
+        });
+        let response = self.respond(index, route, request).instrument(span).await;
+        if let Some(traced) = traced {
+            traced.end(route, response.status());
+        }
+        response
+    }
+
+    async fn respond(&self, index: usize, route: &'static Route, request: Request) -> Response {
         let start = Instant::now();
         let _in_flight = self.app.metrics.enter();
         let (media, form) = match formats(route, &request) {
@@ -84,9 +97,7 @@ impl Endpoint {
         };
         // Whoever signs in after sending a form begins anew, for its fields are gone.
         let there = (request.method() == Method::GET).then(|| request.uri().clone());
-        let trace = trace::context(request.headers()).and_then(trace::id);
-        let span = trace.map_or_else(Span::none, |id| tracing::info_span!("request", trace = id));
-        let done = run(Arc::clone(&self.app), route, request).instrument(span.clone());
+        let done = run(Arc::clone(&self.app), route, request);
         let response = match caught(done).await {
             Some(Ok((outcome, held))) => {
                 outcome.into_response(HeaderValue::from_static(media), held.as_ref())
@@ -95,17 +106,15 @@ impl Endpoint {
                 let to_sign_in = ui::to_sign_in(there.as_ref());
                 to_sign_in.into_response(HeaderValue::from_static(media), None)
             }
-            Some(Err(refusal)) => {
-                return span.in_scope(|| self.refuse(index, start, refusal, form));
-            }
+            Some(Err(refusal)) => return self.refuse(index, start, refusal, form),
             None => {
-                tracing::error!(parent: &span, route = route.path, "request handler panicked");
+                tracing::error!(route = route.path, "request handler panicked");
                 return self.refuse(index, start, Refusal::panic(), form);
             }
         };
         let status = response.status();
         self.app.metrics.answered(index, status, start.elapsed());
-        tracing::debug!(parent: &span, route = route.path, status = status.as_u16(), "answered");
+        tracing::debug!(route = route.path, status = status.as_u16(), "answered");
         response
     }
 

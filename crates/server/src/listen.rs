@@ -12,7 +12,7 @@ use std::{
 use axum::{Router, body::Body};
 use http::{HeaderValue, header::STRICT_TRANSPORT_SECURITY};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use model::{Backend, Error, Result, limits};
+use model::{Backend, Error, Result, Tracer, limits};
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -98,6 +98,14 @@ impl Bound {
     pub fn with_rpc(mut self, options: RpcOptions) -> Result<Self> {
         self.rpc = Some(RpcBound::new(options, &self.app)?);
         Ok(self)
+    }
+
+    /// Sets who takes the spans of requests.
+    #[must_use]
+    pub fn trace_to(self, tracer: Arc<dyn Tracer>) -> Self {
+        // Who has set it first has the say.
+        let _first = self.app.tracer.set(tracer);
+        self
     }
 
     /// Gives the address that was taken for CBOR-RPC.

@@ -58,7 +58,7 @@ fn builder() -> PrometheusBuilder {
 
 /// Counters without labels, which are there from the start, so that their first event is a change
 /// that can be seen.
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 15] = [
     ("lockstep_claims_total", "Attempts started"),
     ("lockstep_finishes_total", "Attempts finished"),
     ("lockstep_failures_total", "Attempts failed"),
@@ -72,6 +72,8 @@ const COUNTERS: [(&str, &str); 13] = [
     ("lockstep_instance_conflicts_total", "Steps of instances that another node was faster with"),
     ("lockstep_start_fence_conflicts_total", "Starts of instances that met a publication"),
     ("lockstep_expression_children_lost_total", "Processes of expressions that were lost"),
+    ("lockstep_spans_exported_total", "Spans of traces that the collector took"),
+    ("lockstep_spans_dropped_total", "Spans of traces that nobody took"),
 ];
 
 fn declare() {

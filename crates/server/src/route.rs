@@ -186,6 +186,11 @@ impl Route {
         self.speaks == Speaks::Page
     }
 
+    /// Tells whether what a request begins is in its trace, and a request without one begins one.
+    pub(crate) fn begins_trace(&self) -> bool {
+        matches!(self.name, "hook" | "send_events" | "start_instance")
+    }
+
     /// Tells whether the path leads through a work spec.
     pub(crate) fn is_below_spec(&self) -> bool {
         self.path.contains("{work_spec}")

@@ -1,34 +1,18 @@
-//! Trace context: what a caller sends by the W3C recommendation, and where workers find it.
+//! Trace context: what a caller sends by the W3C recommendation, where workers find it, and the
+//! spans of requests.
 
-use http::HeaderMap;
-use model::{Data, Datum, Result};
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use model::{Data, Datum, Result, Span, SpanKind, TRACEPARENT, Time, TraceContext, Tracer};
 use serde_json::Value as Json;
 
-/// The header, and the key of a unit's data and the attribute of an event that keep it.
-pub(crate) const TRACEPARENT: &str = "traceparent";
-
-/// The lengths of the parts: version, trace, caller, flags.
-const PARTS: [usize; 4] = [2, 32, 16, 2];
+use crate::route::Route;
 
 /// Borrows the trace context of a request; one that is no context counts as none.
 pub(crate) fn context(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
-    id(text).map(|_| text)
-}
-
-/// Borrows the id of the trace from a context.
-pub(crate) fn id(context: &str) -> Option<&str> {
-    let mut parts = context.split('-');
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let mut next = |length: usize| {
-        parts.next().filter(|part| part.len() == length && part.bytes().all(is_hex))
-    };
-    let [version, trace, caller, flags] = PARTS.map(&mut next);
-    let (version, trace, caller, _) = (version?, trace?, caller?, flags?);
-    let is_nothing = |part: &str| part.bytes().all(|byte| byte == b'0');
-    // Later versions may have more parts; this one has no more, and ff is none.
-    let is_known = if version == "00" { parts.next().is_none() } else { version != "ff" };
-    (is_known && !is_nothing(trace) && !is_nothing(caller)).then_some(trace)
+    TraceContext::parse(text).map(|_| text)
 }
 
 /// Puts the context of a request into the data of a unit that has none of its own.
@@ -50,26 +34,56 @@ pub(crate) fn carry(context: Option<&str>, event: &mut model::CloudEvent) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::id;
+/// A request that is in a trace.
+pub(crate) struct Traced {
+    pub(crate) context: TraceContext,
+    /// Who takes its span, what that belongs to, and when it began.
+    taken: Option<(Arc<dyn Tracer>, Option<TraceContext>, Time)>,
+}
 
-    #[test]
-    fn only_contexts_have_an_id() {
-        let (trace, caller) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-        assert_eq!(id(&format!("00-{trace}-{caller}-01")), Some(trace));
-        assert_eq!(id(&format!("cc-{trace}-{caller}-01-more")), Some(trace));
-        for wrong in [
-            String::new(),
-            format!("00-{trace}-{caller}"),
-            format!("00-{trace}-{caller}-01-more"),
-            format!("ff-{trace}-{caller}-01"),
-            format!("00-{}-{caller}-01", trace.to_uppercase()),
-            format!("00-{}-{caller}-01", "0".repeat(32)),
-            format!("00-{trace}-{}-01", "0".repeat(16)),
-            format!("00-{trace}-{caller}-1"),
-        ] {
-            assert_eq!(id(&wrong), None, "{wrong}");
+impl Traced {
+    /// Finds the trace of a request, or begins one where the route does; what begins with such a
+    /// request belongs to its span.
+    pub(crate) fn begin(
+        tracer: Option<&Arc<dyn Tracer>>,
+        route: &Route,
+        headers: &mut HeaderMap,
+    ) -> Option<Self> {
+        let parent = context(headers).and_then(TraceContext::parse);
+        let is_taken = parent.map_or_else(|| route.begins_trace(), TraceContext::is_sampled);
+        let tracer = tracer.filter(|_| is_taken);
+        let Some(tracer) = tracer else {
+            return parent.map(|context| Self { context, taken: None });
+        };
+        let context = tracer.place(parent);
+        // Units keep what their caller sent, or the same request would be another the next time.
+        if route.begins_trace()
+            && let Ok(value) = HeaderValue::try_from(context.to_string())
+        {
+            headers.insert(TRACEPARENT, value);
         }
+        let taken = context.is_sampled().then(|| (Arc::clone(tracer), parent, tracer.now()));
+        Some(Self { context, taken })
+    }
+
+    /// Gives the span of the request away, which names its route and not its path, for paths may
+    /// be secrets.
+    pub(crate) fn end(self, route: &Route, status: StatusCode) {
+        let Some((tracer, parent, start)) = self.taken else { return };
+        let end = tracer.now();
+        tracer.record(Span {
+            context: self.context,
+            parent,
+            name: format!("{} {}", route.method, route.path),
+            kind: SpanKind::Server,
+            start,
+            end,
+            is_error: status.is_server_error(),
+            attributes: vec![
+                ("http.request.method", route.method.to_owned()),
+                ("http.route", route.path.to_owned()),
+                ("http.response.status_code", status.as_str().to_owned()),
+            ],
+        });
     }
 }

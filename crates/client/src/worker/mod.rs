@@ -14,10 +14,11 @@ mod running;
 mod specs;
 mod tally;
 mod task;
+mod trace;
 
-use std::{collections::HashMap, future::Future};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
-use model::Result;
+use model::{Result, Tracer};
 
 use crate::Lockstep;
 
@@ -40,6 +41,7 @@ pub struct Worker {
 pub(crate) struct Tasks {
     pub(crate) named: HashMap<String, Handler>,
     pub(crate) other: Option<Handler>,
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl Worker {
@@ -68,6 +70,13 @@ impl Worker {
         R: Future<Output = TaskResult> + Send + 'static,
     {
         self.tasks.other = Some(task::boxed(run));
+        self
+    }
+
+    /// Sets who takes the spans of tasks; without this they have none.
+    #[must_use]
+    pub fn trace_to(mut self, tracer: Option<Arc<dyn Tracer>>) -> Self {
+        self.tasks.tracer = tracer;
         self
     }
 

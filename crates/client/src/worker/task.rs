@@ -2,7 +2,9 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use model::{Attempt, Data, Datum, Dict, Id, Result, SpecName, UnitName};
+use model::{
+    Attempt, Data, Datum, Dict, Id, Result, SpecName, TRACEPARENT, TraceContext, UnitName,
+};
 use tokio::sync::watch;
 
 use super::running::Lease;
@@ -73,6 +75,8 @@ pub struct Task {
     pub(crate) spec_data: Data,
     pub(crate) lease: Arc<Lease>,
     pub(crate) cancelled: watch::Receiver<Option<Cancelled>>,
+    /// Where the task is in its trace.
+    pub(crate) place: Option<TraceContext>,
 }
 
 impl Task {
@@ -102,9 +106,13 @@ impl Task {
         &self.attempt.data
     }
 
-    /// Gives the trace context that the unit was added with: the text under `traceparent`.
+    /// Gives the trace context of the task: the span of its own where its worker takes spans, or
+    /// else what the unit was added with, the text under `traceparent`.
     pub fn traceparent(&self) -> Option<String> {
-        match self.attempt.data.dict().ok()?.remove("traceparent") {
+        if let Some(place) = self.place {
+            return Some(place.to_string());
+        }
+        match self.attempt.data.dict().ok()?.remove(TRACEPARENT) {
             Some(Datum::Text(context)) => Some(context),
             _ => None,
         }

@@ -17,10 +17,7 @@ const NOTES: u32 = 64;
 
 /// Looks at some blobs whose time has come; tells what happened in which namespace, and whether
 /// more is left.
-pub(crate) fn collect(
-    tx: &mut dyn Tx,
-    now: Time,
-) -> Result<(Vec<(Namespace, Closed)>, bool)> {
+pub(crate) fn collect(tx: &mut dyn Tx, now: Time) -> Result<(Vec<(Namespace, Closed)>, bool)> {
     let range = Range::default().upto(Value::Int(now.0));
     let rows: Vec<BlobRow> = tx.find(tables::BLOB_DUE, &range, LOOKED_AT)?;
     let more = rows.len() >= LOOKED_AT as usize;

@@ -174,9 +174,10 @@ impl RefRow {
         let table = tables::ALL.get(self.source).copied();
         let table = table.ok_or_else(|| Error::Internal("a table is not there".to_owned()))?;
         let mut key = vec![Value::id(self.namespace)];
-        key.extend(decode(&self.place).map_err(|error| {
-            Error::Internal(format!("a stored key is damaged: {error}"))
-        })?);
+        key.extend(
+            decode(&self.place)
+                .map_err(|error| Error::Internal(format!("a stored key is damaged: {error}")))?,
+        );
         Ok((table, key))
     }
 }

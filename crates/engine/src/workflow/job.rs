@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{EventBody, Namespace, Result, Revision, Time};
+use model::{EventBody, Namespace, Result, Revision, Span, Time, TraceContext};
 use queue::{Closed, Work};
 use store::{Job, Tx};
 use tokio::sync::oneshot;
@@ -40,8 +40,8 @@ pub(crate) async fn change_then<T: Send + 'static>(
     let shared = Arc::clone(shared);
     let store = Arc::clone(&shared.store);
     let (namespace, seed) = (namespace.clone(), shared.next_seed());
-    let ran = None;
-    let job = ChangeJob { shared, namespace, seed, rule, after, now: None, ran, reply };
+    let (trace, ran) = (shared.begin_trace(), None);
+    let job = ChangeJob { shared, namespace, seed, rule, after, now: None, trace, ran, reply };
     store.write(Box::new(job));
     answer.await.unwrap_or_else(|_| Err(stopped()))
 }
@@ -54,7 +54,9 @@ struct ChangeJob<T, F> {
     after: After<T>,
     /// The time of the first run, so that further ones ask for the same.
     now: Option<Time>,
-    ran: Option<(T, Closed, Look)>,
+    /// The trace of what this begins.
+    trace: Option<TraceContext>,
+    ran: Option<(T, Closed, Look, Vec<Span>)>,
     reply: oneshot::Sender<Result<Changed<T>>>,
 }
 
@@ -62,18 +64,22 @@ impl<T: Send, F: FnMut(&mut Work<'_>) -> Result<T> + Send> Job for ChangeJob<T, 
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()> {
         let now = *self.now.get_or_insert_with(|| self.shared.clock.now());
         let mut work = Work::open(tx, &self.namespace, now, self.seed)?;
+        work.trace = self.trace;
         let mut value = (self.rule)(&mut work)?;
         let closed = work.close()?;
         (self.after)(tx, &mut value, &closed, now)?;
+        let began = (self.trace, now);
+        let spans = self.shared.spans(tx, &self.namespace, &closed.events, began)?;
         let look = self.shared.look(tx)?;
-        self.ran = Some((value, closed, look));
+        self.ran = Some((value, closed, look, spans));
         Ok(())
     }
 
     fn done(self: Box<Self>, outcome: Result<()>) {
         let Self { shared, namespace, ran, reply, .. } = *self;
         let outcome = outcome.and_then(|()| ran.ok_or_else(stopped));
-        let changed = outcome.map(|(value, closed, look)| {
+        let changed = outcome.map(|(value, closed, look, spans)| {
+            shared.record(spans);
             shared.committed(&namespace, (closed.revision, &closed.events), &closed.ready, look);
             Changed { value, revision: closed.revision, events: closed.events }
         });

@@ -143,7 +143,7 @@ fn apply(work: &mut Work<'_>, row: &mut InstanceRow, effect: &Effect) -> Result<
         Effect::ClearTimer { name } => message::clear_timer(work, row.id, name),
         Effect::Wait(plan) => wait(work, row, plan),
         Effect::ClearWait { name } => clear_wait(work, row.id, name),
-        Effect::Emit { event } => event::emit(work, row.id, cloud_event(event)?),
+        Effect::Emit { event } => event::emit(work, row, cloud_event(event)?),
         Effect::StartChild(plan) => start::child(work, row, plan),
         Effect::CancelChild { step } => start::cancel_child(work, row, step),
         Effect::Continue => message::tell(work, row.id, Message::Continue, None),

@@ -9,6 +9,7 @@ use super::{
     message,
     rows::{Cause, InstanceRow, JournalRow},
     start::{Begin, begin},
+    trace,
 };
 use crate::run::{Message, What};
 
@@ -72,6 +73,7 @@ fn restart(work: &mut Work<'_>, row: &InstanceRow, step: Option<&str>) -> Result
             from: step.map(str::to_owned),
             context,
             depth: 0,
+            traceparent: trace::of(work, row),
         },
     )?;
     Ok(Reply::Id(id))

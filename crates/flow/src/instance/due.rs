@@ -1,6 +1,6 @@
 //! What falls due for workflows.
 
-use model::{EventBody, Id, Namespace, Result, Time};
+use model::{EventBody, Id, Namespace, Result, Time, TraceContext};
 use queue::{Closed, Work};
 use store::{Range, Tx, TxExt as _, Value, tables};
 
@@ -40,7 +40,13 @@ pub enum Left {
 }
 
 /// Does what is due, up to `limit` timers.
-pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<FlowDue> {
+/// What begins thereby is in its own part of this trace, where anybody takes spans.
+pub fn run_due(
+    tx: &mut dyn Tx,
+    now: Time,
+    limit: u32,
+    trace: Option<TraceContext>,
+) -> Result<FlowDue> {
     let range = Range::default().upto(Value::Int(now.0));
     let timers: Vec<TimerRow> = tx.find(tables::TIMER_DUE, &range, limit)?;
     let mut due = FlowDue { count: timers.len(), ..FlowDue::default() };
@@ -55,6 +61,7 @@ pub fn run_due(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<FlowDue> {
             tx.remove(&tables::TIMER, &keys)?;
             continue;
         };
+        work.trace = trace;
         let name = work.name().clone();
         let old = |timer: &&TimerRow| timer.kind == TimerKind::Kept;
         let late: Vec<_> = own.clone().filter(old).skip(retain::ROUND).collect();

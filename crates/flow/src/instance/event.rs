@@ -14,7 +14,7 @@ use super::{
     follow::{Barred, is_lifecycle},
     message,
     rows::{EventRow, InstanceRow, WaitRow},
-    together,
+    together, trace,
 };
 use crate::{
     publish::{OnEvent, TriggerRow, TriggerSpec, match_key},
@@ -160,7 +160,8 @@ fn nothing(seq: u64) -> Received {
 fn new_row(work: &mut Work<'_>, event: CloudEvent, origin: Option<Id>) -> Result<EventRow> {
     let (namespace, seq, at) = (work.live(), work.next_id(), work.now);
     let received = Received { is_duplicate: false, ..nothing(seq) };
-    let event = CloudEvent { time: event.time.or_else(|| Some(at.to_string())), ..event };
+    let mut event = CloudEvent { time: event.time.or_else(|| Some(at.to_string())), ..event };
+    trace::carry(work, &mut event, None);
     let taken = Vec::new();
     let row = EventRow { namespace, seq, event, at, received, origin, is_new: true, taken };
     match work.events.last_mut() {
@@ -304,8 +305,10 @@ pub(crate) fn keep(work: &mut Work<'_>, event: &CloudEvent) -> Result<()> {
 
 /// Sends an event for an instance: it is kept with what the instance has become, and its triggers
 /// are asked right after that.
-pub(super) fn emit(work: &mut Work<'_>, instance: Id, event: CloudEvent) -> Result<()> {
-    put_new(work, event, Some(instance))
+pub(super) fn emit(work: &mut Work<'_>, row: &InstanceRow, event: CloudEvent) -> Result<()> {
+    let mut event = event;
+    trace::carry(work, &mut event, trace::of(work, row));
+    put_new(work, event, Some(row.id))
 }
 
 fn put_new(work: &mut Work<'_>, event: CloudEvent, origin: Option<Id>) -> Result<()> {

@@ -9,7 +9,7 @@ use super::{
     definition, follow, message,
     rows::{Cause, EventRow, FiringRow, InstanceRow},
     start::{Begin, begin},
-    turn,
+    trace, turn,
 };
 use crate::{
     publish::{DefinitionRow, TriggerRow},
@@ -91,7 +91,7 @@ fn slot_due(
     if !may_start(work, state, overlap, Waiting::Slot(slot))? {
         return Ok(());
     }
-    start(work, name, state, Starts::slot(&row.name, slot), slot).map(drop)
+    start(work, name, state, Starts::slot(work, &row.name, slot), slot).map(drop)
 }
 
 /// Says whether a trigger may start an instance now; if not, notes what it would have started.
@@ -120,12 +120,16 @@ struct Starts {
     cause: Cause,
     input: Json,
     depth: u32,
+    traceparent: Option<String>,
 }
 
 impl Starts {
-    fn slot(trigger: &str, slot: Time) -> Self {
+    fn slot(work: &Work<'_>, trigger: &str, slot: Time) -> Self {
+        // Each begins a trace of its own.
+        let names: [&[u8]; 2] = [trigger.as_bytes(), &slot.0.to_be_bytes()];
+        let traceparent = work.trace.map(|trace| trace.apart(&names).to_string());
         let cause = Cause::Slot { trigger: trigger.to_owned(), slot };
-        Self { cause, input: json!({ "slot": slot.to_string() }), depth: 0 }
+        Self { cause, input: json!({ "slot": slot.to_string() }), depth: 0, traceparent }
     }
 
     /// Of events, of which there is a last one.
@@ -137,7 +141,8 @@ impl Starts {
     ) -> Result<Self> {
         let cause = Cause::Event { trigger: trigger.to_owned(), event: last.seq };
         let depth = follow::depth(work, events)?;
-        Ok(Self { cause, input: input_of(events), depth })
+        let traceparent = trace::of_event(work, &last.event);
+        Ok(Self { cause, input: input_of(events), depth, traceparent })
     }
 }
 
@@ -148,9 +153,9 @@ fn start(
     starts: Starts,
     at: Time,
 ) -> Result<Option<Id>> {
-    let Starts { cause, input, depth } = starts;
-    let begin_with =
-        Begin { definition, version: None, input, cause, from: None, context: None, depth };
+    let Starts { cause, input, depth, traceparent } = starts;
+    let (version, from, context) = (None, None, None);
+    let begin_with = Begin { definition, version, input, cause, from, context, depth, traceparent };
     let id = match begin(work, begin_with) {
         Ok(id) => id,
         Err(error) if turn::is_refused(&error) => {
@@ -178,7 +183,7 @@ pub(super) fn waiting(
     let Some(head) = head.filter(|head| head.head.published.is_some()) else { return Ok(()) };
     match waiting {
         Waiting::Slot(slot) => {
-            start(work, &head.name, state, Starts::slot(trigger, slot), slot).map(drop)
+            start(work, &head.name, state, Starts::slot(work, trigger, slot), slot).map(drop)
         }
         Waiting::Events(seqs) => {
             let live = work.live();
@@ -278,7 +283,7 @@ fn backfill(
         if has_fired(work, head.id, trigger, &key)? {
             continue;
         }
-        let started = start(work, &head.name, state, Starts::slot(trigger, slot), slot)?;
+        let started = start(work, &head.name, state, Starts::slot(work, trigger, slot), slot)?;
         let Some(instance) = started else { continue };
         note_firing(work, head.id, trigger, &key, instance)?;
     }

@@ -75,7 +75,7 @@ impl Followed {
         for event in lifecycle(program, &row.id.to_string(), row.body.seq, record) {
             let event: CloudEvent = cloud_event(&event)?;
             if self.wants(work, &event.kind)? {
-                event::emit(work, row.id, event)?;
+                event::emit(work, row, event)?;
             }
         }
         Ok(())

@@ -24,6 +24,7 @@ mod retain;
 mod rows;
 mod start;
 mod together;
+mod trace;
 mod turn;
 mod unit;
 
@@ -39,6 +40,7 @@ pub use event::{Incoming, candidates, check, new_event, on_event, receive};
 pub use filter::{Question, Verdict, question};
 pub use replay::{Replay, replay};
 pub use rows::{Cause, EventRow, InboxRow, InstanceBody, InstanceRow, JournalRow, WaitRow};
+pub use trace::spans;
 pub use unit::{BUILTIN_RUNTIME, builtin_spec, units_ended};
 
 /// Applies a command on instances.

@@ -1,6 +1,6 @@
 //! Starting instances: by hand, by triggers, by steps of others, and anew from a step.
 
-use model::{Error, Id, InstanceStatus, Reply, Result, Start};
+use model::{Error, Id, InstanceStatus, Reply, Result, Start, TraceContext};
 use queue::Work;
 use serde_json::Value as Json;
 use store::TxExt as _;
@@ -8,7 +8,7 @@ use store::TxExt as _;
 use super::{
     definition, message,
     rows::{Cause, InstanceBody, InstanceRow},
-    turn,
+    trace, turn,
 };
 use crate::run::{self, ChildPlan, Fault, Message, Standard, StepResult, Uncaught};
 
@@ -28,6 +28,8 @@ pub(super) struct Begin<'b> {
     pub(super) context: Option<Json>,
     /// See [`InstanceBody::depth`].
     pub(super) depth: u32,
+    /// See [`InstanceBody::traceparent`].
+    pub(super) traceparent: Option<String>,
 }
 
 /// Begins an instance. The head row is read in the transaction that starts it, so that nothing is
@@ -73,6 +75,7 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
         state: None,
         line: place.map(|place| place.line),
         waiting: waits.then(|| Box::new(start.clone())),
+        traceparent: begin.traceparent,
         seal,
         depth: begin.depth,
         events_after: id,
@@ -92,6 +95,9 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
 
 /// Starts an instance because somebody asks for it.
 pub(super) fn start(work: &mut Work<'_>, start: &Start) -> Result<Reply> {
+    let traceparent = start.traceparent.clone();
+    // What is no trace context is of no use, and may be long.
+    let traceparent = traceparent.filter(|text| TraceContext::parse(text).is_some());
     let begun = begin(
         work,
         Begin {
@@ -102,6 +108,7 @@ pub(super) fn start(work: &mut Work<'_>, start: &Start) -> Result<Reply> {
             from: None,
             context: None,
             depth: 0,
+            traceparent,
         },
     )?;
     Ok(Reply::Id(begun))
@@ -122,6 +129,7 @@ pub(super) fn child(work: &mut Work<'_>, row: &mut InstanceRow, plan: &ChildPlan
                 from: None,
                 context: None,
                 depth: row.body.depth,
+                traceparent: trace::of(work, row),
             },
         )
     } else {

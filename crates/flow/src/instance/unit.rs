@@ -2,15 +2,12 @@
 
 use model::{
     AddUnits, Data, EventBody, Id, MailAccount, NewUnit, QueueCommand, Result, SetUnits, SpecName,
-    SpecRef, UnitChange, UnitFilter, UnitMeta, UnitName, data_from_json, data_to_json,
+    SpecRef, TRACEPARENT, UnitChange, UnitFilter, UnitMeta, UnitName, data_from_json, data_to_json,
 };
 use queue::Work;
 use serde_json::{Value as Json, json};
 
-use super::{
-    message,
-    rows::{Cause, InstanceRow},
-};
+use super::{message, rows::InstanceRow, trace};
 use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan, is_sealed};
 
 /// What the names of units begin with that are steps of instances.
@@ -30,9 +27,6 @@ pub fn builtin_spec(builtin: Builtin) -> &'static str {
 
 /// What the names of the work specs begin with whose units the server does itself.
 const BUILTIN_PREFIX: &str = "lockstep.";
-
-/// The attribute of an event and the key of a unit's data that keep a trace context.
-const TRACEPARENT: &str = "traceparent";
 
 /// The runtime of the work specs for what the server does itself.
 pub const BUILTIN_RUNTIME: &str = "lockstep";
@@ -89,7 +83,7 @@ fn try_add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<St
         }
     };
     let name = name_of(row.id, &plan.step)?;
-    let unit = NewUnit { name, data: data_of(row, plan)?, meta, delay: None };
+    let unit = NewUnit { name, data: data_of(work, row, plan)?, meta, delay: None };
     let spec_ref = SpecRef { name: SpecName::new(spec.as_str())?, id: None };
     let add = AddUnits { spec: spec_ref, units: vec![unit] };
     queue::apply(work, &QueueCommand::AddUnits(add))?;
@@ -105,7 +99,8 @@ fn mail_spec(work: &mut Work<'_>, input: &Json) -> Result<String> {
 
 /// Gives what the worker of a step is told: the input, and beside it what a receiver can tell a
 /// repetition by, or the trace that the instance belongs to.
-fn data_of(row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
+fn data_of(work: &Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
+    let trace = trace::of(work, row);
     let mut input = match &plan.input {
         Json::Object(map) => map.clone(),
         Json::Null => serde_json::Map::new(),
@@ -116,17 +111,14 @@ fn data_of(row: &InstanceRow, plan: &UnitPlan) -> Result<Data> {
         if let (Some(about), true) = (about.as_object_mut(), is_sealed(&plan.input)) {
             about.insert("seal".to_owned(), format!("{:016x}", row.body.seal).into());
         }
+        if let (Some(about), Some(trace)) = (about.as_object_mut(), trace) {
+            about.insert(TRACEPARENT.to_owned(), trace.into());
+        }
         input.insert("lockstep".to_owned(), about);
-    } else if let Some(context) = trace_of(row) {
-        input.entry(TRACEPARENT).or_insert_with(|| context.clone());
+    } else if let Some(trace) = trace {
+        input.entry(TRACEPARENT).or_insert_with(|| trace.into());
     }
     data_from_json(&Json::Object(input))
-}
-
-/// Borrows the trace context of the event that an instance was started by.
-fn trace_of(row: &InstanceRow) -> Option<&Json> {
-    let Cause::Event { .. } = row.body.cause else { return None };
-    row.body.input.get(0)?.get(TRACEPARENT).filter(|context| context.is_string())
 }
 
 /// Takes the unit of a step back, unless it has ended.

@@ -8,9 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use client::Lockstep;
-use model::{
-    Answer, BlobAnswer, BlobId, BlobInfo, BlobQuery, Error, Page, Query, limits,
-};
+use model::{Answer, BlobAnswer, BlobId, BlobInfo, BlobQuery, Error, Page, Query, limits};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;

@@ -183,7 +183,8 @@ pub(super) fn json_of(text: &str) -> Result<Value> {
 impl RunArgs {
     /// Starts an instance, and follows it if that is asked for.
     pub(crate) async fn run(self, session: &Session) -> Result<()> {
-        let start = Start { definition: self.name, input: json_of(&self.input)? };
+        let start =
+            Start { definition: self.name, input: json_of(&self.input)?, traceparent: None };
         let id = self_started(session, start, self.key).await?;
         if !self.follow {
             return session.out.data(&json!({ "instance": id }), || id.to_string());

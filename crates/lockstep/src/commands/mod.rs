@@ -3,8 +3,8 @@
 pub(crate) mod attempt;
 pub(crate) mod audit;
 pub(crate) mod backup;
-pub(crate) mod blob;
 pub(crate) mod bench;
+pub(crate) mod blob;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod event;

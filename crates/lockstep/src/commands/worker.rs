@@ -18,7 +18,9 @@ use crate::{
     logs,
     output::{Output, printable, table},
     signals::Stop,
-    span, view,
+    span,
+    traces::Export,
+    view,
 };
 
 const EXEC_HELP: &str = "\
@@ -105,12 +107,26 @@ struct RunArgs {
     /// Memory that this worker has, in GB, for work specs with `min_gb`
     #[arg(long, value_name = "GB")]
     available_gb: Option<f64>,
+    /// Send spans to this collector, by OTLP over HTTP, such as http://127.0.0.1:4318
+    /// [default: none are made] [env: LOCKSTEP_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// End when there is no unit left to claim
     #[arg(long)]
     until_empty: bool,
 }
 
 impl WorkerArgs {
+    /// Gives the settings that the flags say.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        match (&self.run, &self.verb) {
+            (Some(run), _) | (None, Some(Verb::Run(run))) => {
+                vec![("otlp.endpoint", run.otlp_endpoint.clone())]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Runs a worker, or looks after workers.
     pub(crate) async fn run(self, config: &Config, out: Output) -> Result<()> {
         match (self.run, self.verb) {
@@ -136,12 +152,18 @@ impl RunArgs {
             retry_delay: self.retry_delay,
             kill_grace: Duration::from_secs(5),
         });
-        let worker = Runner::new(lockstep, self.options()?).other(task);
+        let export = Export::start(config, "lockstep-worker")?;
+        let tracer = export.as_ref().map(Export::tracer);
+        let worker = Runner::new(lockstep, self.options()?).trace_to(tracer).other(task);
         let tally = if until_empty {
-            worker.run_until_empty(stop.asked()).await?
+            worker.run_until_empty(stop.asked()).await
         } else {
-            worker.run(stop.asked()).await?
+            worker.run(stop.asked()).await
         };
+        if let Some(export) = export {
+            export.end().await;
+        }
+        let tally = tally?;
         let shown = json!({
             "finished": tally.finished,
             "failed": tally.failed,

@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 26] = [
+pub(super) const KEYS: [Key; 28] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -189,6 +189,20 @@ pub(super) const KEYS: [Key; 26] = [
         check: |text| Ok(span::parse(text).map(drop)?),
     },
     Key {
+        name: "otlp.endpoint",
+        env: "LOCKSTEP_OTLP_ENDPOINT",
+        flag: "--otlp-endpoint",
+        default: || Some(String::new()),
+        check: |text| collector(text).map(drop),
+    },
+    Key {
+        name: "otlp.sample",
+        env: "LOCKSTEP_OTLP_SAMPLE",
+        flag: "--otlp-sample",
+        default: || Some("1".to_owned()),
+        check: |text| share(text).map(drop),
+    },
+    Key {
         name: "log.format",
         env: "LOCKSTEP_LOG_FORMAT",
         flag: "--log-format",
@@ -229,6 +243,31 @@ pub(super) fn address(text: &str) -> Result<SocketAddr> {
 /// Reads the address for CBOR-RPC; `off` is none.
 pub(super) fn rpc(text: &str) -> Result<Option<SocketAddr>> {
     if text == "off" { Ok(None) } else { address(text).map(Some) }
+}
+
+/// Reads the address of a collector; none is no collector.
+pub(super) fn collector(text: &str) -> Result<Option<reqwest::Url>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(mut url) = url else {
+        let message = format!("{text:?} is not the address of a collector");
+        let hint = "write its address for OTLP over HTTP, such as http://127.0.0.1:4318";
+        return Err(Failure::usage(message, hint).into());
+    };
+    if !url.path().ends_with("/v1/traces") {
+        url.set_path(&format!("{}/v1/traces", url.path().trim_end_matches('/')));
+    }
+    Ok(Some(url))
+}
+
+/// Reads a share.
+pub(super) fn share(text: &str) -> Result<f64> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| {
+        let message = format!("{text:?} is not a share of all traces");
+        Failure::usage(message, "write a number from 0 to 1, such as 0.1 for a tenth").into()
+    })
 }
 
 pub(super) fn yes_or_no(text: &str) -> Result<bool> {

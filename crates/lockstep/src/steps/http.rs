@@ -4,6 +4,7 @@ use std::{net::SocketAddr, str::FromStr as _, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow::run::{Fault, Standard};
+use model::TRACEPARENT;
 use reqwest::{
     Method, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -161,17 +162,28 @@ pub(super) async fn call(client: &Client, secrets: &Secrets, input: &Json) -> Re
         put(&mut headers, &name, &value)?;
     }
     authenticate(client, secrets, endpoint.get("authentication"), &mut headers).await?;
-    if let Some(key) = input.pointer("/lockstep/idempotencyKey").and_then(Json::as_str)
-        && !headers.contains_key("idempotency-key")
-    {
-        put(&mut headers, "idempotency-key", key)?;
-    }
+    go_along(input, &mut headers)?;
     let body = body_of(input.get("body"), &mut headers)?;
     let follows = input.get("redirect").and_then(Json::as_bool).unwrap_or(false);
     let method = Method::from_str(&method.to_ascii_uppercase())
         .map_err(|_| configuration(format!("{method:?} is no method of HTTP")))?;
     let answer = client.send(Wanted { method, url, headers, body, follows }).await?;
     output(&answer, input, uri, follows)
+}
+
+/// Adds what goes along with every call, unless its author has said it: what tells a repetition,
+/// and the trace.
+pub(super) fn go_along(input: &Json, headers: &mut HeaderMap) -> Result<(), Fault> {
+    let all =
+        [("idempotency-key", "/lockstep/idempotencyKey"), (TRACEPARENT, "/lockstep/traceparent")];
+    for (name, from) in all {
+        if let Some(value) = input.pointer(from).and_then(Json::as_str)
+            && !headers.contains_key(name)
+        {
+            put(headers, name, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the output of a step out of an answer, or its error.

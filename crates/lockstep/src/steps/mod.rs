@@ -22,8 +22,8 @@ use flow::{
     run::{Builtin, Fault},
 };
 use model::{
-    Answer, Backend, Namespace, NamespaceInfo, Page, Query, Result, SpecName, SpecRef,
-    data_from_json, data_to_json,
+    Answer, Backend, Namespace, NamespaceInfo, Page, Query, Result, SpecName, SpecRef, TRACEPARENT,
+    Tracer, data_from_json, data_to_json,
 };
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;
@@ -51,6 +51,8 @@ pub(crate) struct Means {
     pub(crate) instances_kept: Option<Duration>,
     /// Who is asked before anything is published.
     pub(crate) webhooks: Vec<Webhook>,
+    /// Who takes spans.
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
 }
 
 /// Does the steps of all namespaces until it is told to stop.
@@ -146,7 +148,8 @@ fn serve(
         ..WorkerOptions::standard()
     };
     let doer = Arc::clone(doer);
-    let worker = Worker::new(lockstep, options).other(move |task| {
+    let tracer = doer.means.tracer.clone();
+    let worker = Worker::new(lockstep, options).trace_to(tracer).other(move |task| {
         let doer = Arc::clone(&doer);
         async move { doer.run(task).await }
     });
@@ -170,7 +173,10 @@ struct Doer {
 
 impl Doer {
     async fn run(&self, task: Task) -> TaskResult {
-        let input = data_to_json(task.data());
+        let mut input = data_to_json(task.data());
+        if let (Some(place), Some(about)) = (task.traceparent(), input.get_mut("lockstep")) {
+            about[TRACEPARENT] = place.into();
+        }
         let done = tokio::select! {
             done = self.step(task.spec().as_str(), &input) => done,
             reason = task.cancelled() => return Err(Box::new(reason)),

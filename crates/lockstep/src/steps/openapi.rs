@@ -7,7 +7,9 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     Secrets,
-    http::{self, Client, Wanted, authenticate, body_of, configuration, output, parse, put},
+    http::{
+        self, Client, Wanted, authenticate, body_of, configuration, go_along, output, parse, put,
+    },
 };
 
 /// The methods that an operation can have.
@@ -35,6 +37,7 @@ pub(super) async fn call(client: &Client, secrets: &Secrets, input: &Json) -> Re
         target.query_pairs_mut().append_pair(&name, &value);
     }
     authenticate(client, secrets, input.get("authentication"), &mut headers).await?;
+    go_along(input, &mut headers)?;
     let body = body_of(body.as_ref(), &mut headers)?;
     let follows = input.get("redirect").and_then(Json::as_bool).unwrap_or(false);
     let method = operation.method.to_ascii_uppercase();

@@ -10,12 +10,15 @@ use crate::{
     body,
     call::{Call, mismatch},
     outcome::Outcome,
+    trace,
     wire::{InstanceList, Journal, Started},
 };
 
 /// Starts an instance of the published version.
 pub(crate) async fn start(call: Call) -> Result<Outcome> {
-    let start: Start = call.json()?;
+    let mut start: Start = call.json()?;
+    let context = trace::context(&call.head.headers).map(str::to_owned);
+    start.traceparent = start.traceparent.or(context);
     let committed =
         call.write(call.namespace()?, vec![InstanceCommand::Start(start).into()]).await?;
     started(committed)

@@ -138,7 +138,7 @@ pub(crate) async fn start(call: Call) -> Result<Outcome> {
     let form = Form::of(&call)?;
     let (namespace, definition) = (call.namespace()?, call.part("{definition}")?);
     let input = form.json("input")?.unwrap_or_default();
-    let command = InstanceCommand::Start(Start { definition, input });
+    let command = InstanceCommand::Start(Start { definition, input, traceparent: None });
     match ask::change(&call, &namespace, command).await? {
         Reply::Id(id) => Ok(Outcome::see_other(place::instance(&namespace, &id) + "?done=started")),
         _ => Err(mismatch()),

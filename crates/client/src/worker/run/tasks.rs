@@ -9,6 +9,8 @@ use tokio::{
     time::Instant,
 };
 
+use tracing::Instrument as _;
+
 use super::{LAST_WORDS, Run};
 use crate::worker::{
     Cancelled, Outcome, Task, TaskResult, Tasks,
@@ -17,6 +19,7 @@ use crate::worker::{
     specs::{Specs, task_name},
     tally::{change_of, change_to},
     task::{traceback, traceback_of},
+    trace::Traced,
 };
 
 impl Run {
@@ -48,6 +51,7 @@ impl Run {
             spec_data: Data::default(),
             lease: lease.clone(),
             cancelled,
+            place: None,
         };
         let id = reference.id;
         let abort = self.handles.spawn(dispatch(self.tasks.clone(), self.specs.clone(), task));
@@ -77,8 +81,25 @@ impl Run {
     }
 }
 
-/// Runs a unit by the task that its spec names.
+/// Runs a unit in its trace.
 async fn dispatch(tasks: Arc<Tasks>, specs: Arc<Specs>, mut task: Task) -> TaskResult {
+    let Some(traced) = Traced::begin(tasks.tracer.as_ref(), &task) else {
+        return run(&tasks, &specs, task).await;
+    };
+    task.place = Some(traced.context);
+    let span = tracing::info_span!(
+        "task",
+        trace = traced.context.trace_id(),
+        span = traced.context.span_id(),
+        unit = %task.unit(),
+    );
+    let result = run(&tasks, &specs, task.clone()).instrument(span).await;
+    traced.end(&task, &result);
+    result
+}
+
+/// Runs a unit by the task that its spec names.
+async fn run(tasks: &Tasks, specs: &Specs, mut task: Task) -> TaskResult {
     let name = if tasks.named.is_empty() {
         task.spec().as_str().to_owned()
     } else {

@@ -167,7 +167,11 @@ async fn a_namespace_that_is_destroyed_is_gone_on_every_node() {
             let query = Query::Definitions(namespace(), DefinitionQuery::One("a".to_owned()));
             let read = node.cached.read(query, 0).await;
             assert!(matches!(read, Err(model::Error::NoSuchNamespace(_))), "{read:?}");
-            let start = model::Start { definition: "a".to_owned(), input: serde_json::Value::Null };
+            let start = model::Start {
+                definition: "a".to_owned(),
+                input: serde_json::Value::Null,
+                traceparent: None,
+            };
             let start = Write::one(&namespace(), model::InstanceCommand::Start(start));
             let started = node.cached.write(start).await;
             assert!(matches!(started, Err(model::Error::NoSuchDefinition(_))), "{started:?}");

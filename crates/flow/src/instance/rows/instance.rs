@@ -60,6 +60,9 @@ pub struct InstanceBody {
     /// What it begins with when its turn comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Box<Start>>,
+    /// The trace context of what started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// What tells the names of secrets in its state from those that others make up.
     #[serde(default)]
     pub seal: u64,

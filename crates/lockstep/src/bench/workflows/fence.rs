@@ -96,7 +96,8 @@ impl Job for Starts {
 }
 
 fn fenced_start(work: &mut Work<'_>) -> model::Result<()> {
-    let start = model::Start { definition: "fence".to_owned(), input: Json::Null };
+    let start =
+        model::Start { definition: "fence".to_owned(), input: Json::Null, traceparent: None };
     match flow::instance::apply(work, &InstanceCommand::Start(start))? {
         Reply::Id(_) => Ok(()),
         other => Err(model::Error::Internal(format!("a start was answered with {other:?}"))),
@@ -121,6 +122,7 @@ fn bare_start(work: &mut Work<'_>) -> model::Result<()> {
         state: None,
         line: None,
         waiting: None,
+        traceparent: None,
         seal: 0,
         depth: 0,
         events_after: id,

@@ -85,7 +85,11 @@ impl Place {
         let (mut left, mut last) = (count, None);
         while left > 0 {
             let now = left.min(STARTS);
-            let start = Start { definition: definition.to_owned(), input: input.clone() };
+            let start = Start {
+                definition: definition.to_owned(),
+                input: input.clone(),
+                traceparent: None,
+            };
             let command = Command::from(InstanceCommand::Start(start));
             let committed = self.lockstep.write(vec![command; now]).await?;
             last = committed.replies.into_iter().next_back();

@@ -170,7 +170,11 @@ impl<'a> Client<'a> {
     async fn starts(&mut self) -> Vec<(Span, Deed)> {
         let mut deeds = Vec::new();
         for number in 0..STARTS {
-            let start = Start { definition: NAME.to_owned(), input: serde_json::Value::Null };
+            let start = Start {
+                definition: NAME.to_owned(),
+                input: serde_json::Value::Null,
+                traceparent: None,
+            };
             let begun = self.tick();
             let key = Some(format!("start-{number}"));
             let deed = match self.write(key, InstanceCommand::Start(start).into()).await {
