@@ -1,10 +1,14 @@
 //! The main job, on a small folder.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
 
 use serde_json::json;
 
-use crate::support::{lockstep, run, terminate, until, wait};
+use crate::support::{get, lockstep, run, terminate, until, wait};
 
 #[test]
 fn all_is_well_on_a_small_folder() {
@@ -60,4 +64,34 @@ fn an_interrupted_demo_leaves_nothing_behind() {
     terminate(&demo);
     assert_eq!(wait(&mut demo).code(), Some(130));
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn what_was_shown_can_be_looked_at_until_it_is_interrupted() {
+    let home = tempfile::tempdir().unwrap();
+    let (files, temporary) = (home.path().join("files"), home.path().join("tmp"));
+    fs::create_dir(&files).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    for number in 0..12 {
+        fs::write(files.join(number.to_string()), "line\n".repeat(number)).unwrap();
+    }
+    let mut demo = lockstep(home.path())
+        .args(["demo", "--dir", files.to_str().unwrap(), "--keep"])
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(demo.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = lines.skip_while(|line| !line.contains("until you press Ctrl-C"));
+    let url = lines.next().unwrap();
+    let url = url.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+    for _ in 0..5 {
+        let line = lines.next().unwrap();
+        let page = line.split_once(&url).unwrap_or_else(|| panic!("{line}")).1;
+        assert_eq!(get(&url, page), 200, "{line}");
+    }
+    terminate(&demo);
+    assert_eq!(wait(&mut demo).code(), Some(0));
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 1);
 }

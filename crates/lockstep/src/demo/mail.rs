@@ -22,7 +22,7 @@ use tokio::{sync::watch, time::sleep};
 use super::{LOOK_AGAIN, STALLED, scene::Scene, stalled};
 use crate::{commands::mail::work, output::Output};
 
-const NAMESPACE: &str = "demo-mail";
+pub(super) const NAMESPACE: &str = "demo-mail";
 const ACCOUNT: &str = "demo";
 const WORKFLOW: &str = include_str!("../../../../examples/demo/file-invoices.yaml");
 
@@ -125,12 +125,13 @@ async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene>
     let (messages, seconds) = (expected.len(), begun.elapsed().as_secs_f64());
     Ok(Scene {
         name: "mail",
+        title: "Mail",
         differences,
         json: json!({
             "messages": messages, "workflows": filed, "held": GUARD + 1, "seconds": seconds,
         }),
         text: format!(
-            "Mail: {messages} messages are the same on both sides; {filed} invoices were filed by \
+            "{messages} messages are the same on both sides; {filed} invoices were filed by \
              workflows, and {} removals waited for approval, in {seconds:.1} s.",
             GUARD + 1
         ),

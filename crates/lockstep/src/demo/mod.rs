@@ -74,7 +74,8 @@ pub(crate) struct DemoArgs {
     /// Process the files below this folder, without .git and target
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     dir: PathBuf,
-    /// Keep the temporary folder with the database and the workers' logs
+    /// Stay up with the dashboard until interrupted, and keep the temporary folder with the
+    /// database and the workers' logs
     #[arg(long)]
     keep: bool,
 }
@@ -102,7 +103,7 @@ pub(crate) async fn run(args: DemoArgs, out: Output) -> Result<ExitCode> {
         serve::start(store, options, (serve::Cache::Alone, Front::default()), Means::default())
             .await?;
     let url = format!("http://{}", server.address());
-    out.note(format!("server: {url}, store: {}", database.display()));
+    out.note(format!("A server is at {url}, with its store in {}.", database.display()));
 
     let mut crew = Crew::new(&url, folder.path())?;
     let outcome = tokio::select! {
@@ -110,15 +111,43 @@ pub(crate) async fn run(args: DemoArgs, out: Output) -> Result<ExitCode> {
         () = stop.asked() => None,
     };
     let ended_early = crew.stop().await;
+    let done = match outcome {
+        Some(Ok(mut report)) => {
+            report.differences.extend(ended_early);
+            let printed = report.print(out);
+            if args.keep {
+                look_around(&url, out).await?;
+            }
+            Some(printed)
+        }
+        Some(Err(error)) => Some(Err(error)),
+        None => None,
+    };
     server.stop().await?;
     if args.keep {
         out.note(format!("kept: {}", folder.keep().display()));
     }
-    let Some(outcome) = outcome else { return Ok(ExitCode::from(INTERRUPTED)) };
-    let mut report = outcome?;
-    report.differences.extend(ended_early);
-    report.print(out)?;
-    Ok(ExitCode::SUCCESS)
+    match done {
+        Some(done) => done.map(|()| ExitCode::SUCCESS),
+        None => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+/// Leaves the server up for whoever wants to look at what it holds, until it is interrupted.
+async fn look_around(url: &str, out: Output) -> Result<()> {
+    let stop = Stop::listen()?;
+    out.note(format!("\nThe dashboard is at {url} until you press Ctrl-C. For example:"));
+    for (what, page) in [
+        ("the files as work units", "-/spec/scan".to_owned()),
+        ("the worker that was killed", format!("-/worker/{VICTIM}")),
+        ("a workflow in two versions", format!("{}/definition/count-file", workflow::NAMESPACE)),
+        ("how they were published", format!("{}/runs", workflow::NAMESPACE)),
+        ("the mail that started workflows", format!("{}/instances", mail::NAMESPACE)),
+    ] {
+        out.note(format!("  {what:<32} {url}/ui/ns/{page}"));
+    }
+    stop.asked().await;
+    Ok(())
 }
 
 /// Has all files processed, and checks what came of it.
@@ -131,6 +160,7 @@ async fn process(
 ) -> Result<Report> {
     let remote = Remote::new(url, RemoteOptions::standard())?;
     let lockstep = Lockstep::new(Arc::new(remote), Namespace::empty());
+    out.note("\n1. Work: each file is a unit, and workers in three languages take them.");
     load_flow(&lockstep).await?;
     // The others rest a little after each unit, so that all of them get some.
     let files = u32::try_from(walk.files.len()).unwrap_or(u32::MAX);
@@ -144,8 +174,11 @@ async fn process(
     crew.start_rust("rust", Duration::from_secs(60), rest, 2)?;
     let held = watch(&lockstep, walk.files.len() as u64, crew, out).await?;
     let mut report = Report::gather(&lockstep, walk, &held).await?;
+    out.note("\n2. Workflows: events start them, and the same workers do their steps.");
     report.add(workflow::play(url, walk, crew, out).await?);
+    out.note("\n3. Mail: two Maildirs are kept in step, and new mail starts a workflow.");
     report.add(mail::play(url, out).await?);
+    out.note("");
     report.seconds = begun.elapsed().as_secs_f64();
     Ok(report)
 }

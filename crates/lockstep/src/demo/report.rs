@@ -228,6 +228,7 @@ impl Report {
             .collect();
         let sums = [self.found.row("workers"), self.counted.row("direct count")];
         let mut parts = vec![
+            heading(1, "Work"),
             table(&["stage", "units", "finished", "failed"], &stages),
             table(&["worker", "scan", "report"], &workers),
             table(&["by", "files", "bytes", "lines"], &sums),
@@ -237,19 +238,27 @@ impl Report {
                 self.held, self.offered_again
             ),
         ];
-        parts.extend(self.scenes.iter().map(|scene| scene.text.clone()));
+        for (number, scene) in (2..).zip(&self.scenes) {
+            parts.push(String::new());
+            parts.push(heading(number, scene.title));
+            parts.push(scene.text.trim_end().to_owned());
+        }
         if self.changed > 0 {
             let changed = self.changed;
             parts.push(format!("{changed} files were changed meanwhile and are left out above."));
         }
         if self.differences.is_empty() {
             parts.push(format!(
-                "All is well: every figure agrees with the direct count. ({:.1} s)",
+                "\nAll is well: every figure agrees with the direct count. ({:.1} s)",
                 self.seconds
             ));
         }
         parts.join("\n")
     }
+}
+
+fn heading(number: usize, title: &str) -> String {
+    format!("{number}. {title}\n")
 }
 
 /// Takes the figures out of a unit of the last stage.

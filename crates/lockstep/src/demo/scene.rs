@@ -6,6 +6,8 @@ use serde_json::Value;
 pub(super) struct Scene {
     /// Its name, which is its key in the JSON of the summary.
     pub(super) name: &'static str,
+    /// What it is called in the summary.
+    pub(super) title: &'static str,
     /// What is not as it has to be.
     pub(super) differences: Vec<String>,
     /// Its figures.

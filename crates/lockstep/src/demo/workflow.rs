@@ -26,7 +26,7 @@ use super::{
 };
 use crate::output::{Output, table};
 
-const NAMESPACE: &str = "demo";
+pub(super) const NAMESPACE: &str = "demo";
 const NAME: &str = "count-file";
 const FIRST: &str = include_str!("../../../../examples/demo/count-file-1.yaml");
 const SECOND: &str = include_str!("../../../../examples/demo/count-file-2.yaml");
@@ -311,6 +311,7 @@ fn scene(rows: Vec<Row>, differences: Vec<String>, seconds: f64) -> Scene {
     let versions: Vec<Value> = rows.iter().map(json).collect();
     Scene {
         name: "workflow",
+        title: "Workflows",
         differences,
         json: json!({"versions": versions, "seconds": seconds}),
         text,
