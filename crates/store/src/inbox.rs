@@ -71,6 +71,11 @@ impl Inbox {
         Self::some(state, count)
     }
 
+    /// Takes up to `count` of the jobs that are there already.
+    pub(crate) fn more(&self, count: usize) -> VecDeque<Box<dyn Job>> {
+        Self::some(self.lock(), count)
+    }
+
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let is_idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
         self.changed.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner)

@@ -26,4 +26,4 @@ pub use memory::Memory;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sqlite::{Present, Progress, Sqlite, SqliteOptions};
 pub use table::{Column, Doc, Index, Kept, Key, Kind, PRIMARY, Row, Table, Value};
-pub use tx::{Job, Range, Store, Tx, TxExt};
+pub use tx::{Glance, Job, Range, Store, Tx, TxExt};

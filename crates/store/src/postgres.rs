@@ -8,6 +8,7 @@ mod copy;
 mod failure;
 mod fetch;
 mod flush;
+mod glance;
 mod hints;
 mod known;
 mod link;
@@ -15,6 +16,7 @@ mod migrate;
 mod missing;
 mod part;
 mod reader;
+mod shipment;
 mod spans;
 mod texts;
 mod tx;
@@ -106,6 +108,7 @@ impl Postgres {
             known: Known::new(&LAYOUTS),
             inbox: Arc::clone(&writes.inbox),
             time: Arc::clone(&time),
+            assumed: Vec::new(),
         };
         let runtime = runtime()?;
         writes.spawn("store-write", move || writer.run(&runtime))?;

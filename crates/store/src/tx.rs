@@ -101,11 +101,29 @@ pub trait TxExt: Tx {
 
 impl<T: Tx + ?Sized> TxExt for T {}
 
+/// What a job looks at that a shared store can bring with one small statement. A node that has
+/// nothing to do asks again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Glance {
+    /// A row that is saved along with it, of a table whose rows belong to no namespace.
+    pub save: Option<(&'static Table, Doc)>,
+    /// Rows of [`crate::tables::NAMESPACE`].
+    pub namespaces: Vec<Key>,
+    /// Rows of [`crate::tables::COUNTER`].
+    pub counters: Vec<Key>,
+}
+
 /// A piece of work for a store, which owns the way back to whoever waits for it.
 pub trait Job: Send {
     /// Works in one transaction; an error undoes all of it. May run again after a conflict, so it
     /// must be a function of the transaction and of what it was made with.
     fn run(&mut self, tx: &mut dyn Tx) -> Result<()>;
+
+    /// Says what it looks at, if that is no more than these rows and the first values of indexes
+    /// that go through all namespaces. Only a job that reads from a shared store is asked.
+    fn glance(&self) -> Option<Glance> {
+        None
+    }
 
     /// Takes the outcome: after the commit is durable, or after everything is undone. Quickly.
     fn done(self: Box<Self>, outcome: Result<()>);

@@ -4,7 +4,7 @@ use model::{Error, Result};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::{option, sample};
-use store::tables::{ATTEMPT, UNIT, WORKER};
+use store::tables::{ATTEMPT, NAMESPACE, UNIT, WORKER};
 use store::{Doc, Kept, Key, Memory, PRIMARY, Range, Store, Table, Tx, Value};
 use tempfile::TempDir;
 
@@ -192,6 +192,43 @@ proptest! {
         prop_assert_eq!(read_scans(&memory), read_scans(&postgres));
         drop(postgres);
         prop_assert_eq!(scans(&memory), scans(&open_postgres(&url)));
+    }
+}
+
+/// Does the steps as rules do: under the lock of their namespace, and with a new revision.
+fn run_locked(steps: &[Step], fails: bool, tx: &mut dyn Tx) -> Result<Vec<Seen>> {
+    let key = vec![text("n")];
+    let head = tx.load(&NAMESPACE, std::slice::from_ref(&key))?.pop().flatten();
+    let seen = run(steps, fails, tx)?;
+    if steps.iter().any(|step| matches!(step, Step::Save(..) | Step::Remove(..))) {
+        let before = head.map_or(Ok(0), |doc| doc.columns[2].as_int())?;
+        let columns = vec![int(1), int(1), int(before + 1), int(0)];
+        tx.save(&NAMESPACE, vec![Doc { key, columns, body: vec![] }])?;
+    }
+    Ok(seen)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// What each of several nodes knows of a namespace is what the others have made of it.
+    #[test]
+    fn nodes_look_like_memory(transactions in vec((transactions(), 0..3_usize), 1..6)) {
+        let url = cluster::url();
+        let memory = Memory::new();
+        let nodes: Vec<_> = (0..3).map(|_| open_postgres(&url)).collect();
+        for (number, (transactions, node)) in transactions.into_iter().enumerate() {
+            for (mut steps, fails) in transactions {
+                // In an order through all namespaces it is only told at most what comes first.
+                steps.retain(|step| !is_global(step));
+                let work = move |tx: &mut dyn Tx| run_locked(&steps, fails, tx);
+                let expected = write(&memory, work.clone());
+                prop_assert_eq!(expected, write(&nodes[node], work), "{}", number);
+            }
+        }
+        for node in &nodes {
+            prop_assert_eq!(scans(&memory), scans(node));
+        }
     }
 }
 

@@ -85,12 +85,12 @@ fn the_schema_is_that_of_the_tables() {
             coalesce(collation_name, '-') || ' ' || is_nullable
          FROM information_schema.columns JOIN pg_tables ON tablename = table_name
          WHERE table_schema = current_schema AND schemaname = current_schema
-            AND table_name <> 'migration'",
+            AND table_name NOT IN ('migration', 'shipped')",
     );
     found.extend(rows(
         &url,
         "SELECT indexname || regexp_replace(indexdef, '^.* USING btree', '') FROM pg_indexes
-         WHERE schemaname = current_schema AND tablename <> 'migration'",
+         WHERE schemaname = current_schema AND tablename NOT IN ('migration', 'shipped')",
     ));
     found.sort();
     expected.sort();
@@ -215,6 +215,58 @@ fn nodes_that_write_the_same_row_lose_nothing() {
     let text = "SELECT count(*)::text FROM history WHERE revision = time";
     assert_eq!(rows(&url, text), ["601"]);
     assert_eq!(rows(&url, "SELECT max(revision)::text FROM history"), ["601"]);
+}
+
+/// Nodes that write in turn ship to each other what they have changed, so none of them reads it.
+#[test]
+fn what_another_node_has_changed_is_not_read_again() {
+    let url = cluster::url();
+    let nodes = [open_postgres(&url), open_postgres(&url)];
+    // Until each has seen that it is not alone, it ships nothing.
+    for count in 1..=4 {
+        assert_eq!(write(&nodes[count % 2], count_up), Ok(count as i64));
+    }
+    // A node that has seen a revision that was not shipped reads what it works with.
+    let shipped = rows(&url, "SELECT (revision - base)::text FROM shipped ORDER BY revision");
+    assert_eq!(shipped, ["1", "1"]);
+    // What is taken from there is taken for true.
+    sql(&url, async |client| {
+        let text = "UPDATE unit SET state = state + 100";
+        client.batch_execute(text).await.unwrap();
+    });
+    for count in 5..=20 {
+        assert_eq!(write(&nodes[count % 2], count_up), Ok(count as i64));
+    }
+    // Where one shipment is missing, nothing is.
+    sql(&url, async |client| {
+        let text = "DELETE FROM shipped; UPDATE unit SET state = state + 100";
+        client.batch_execute(text).await.unwrap();
+    });
+    assert_eq!(write(&nodes[1], count_up), Ok(121));
+}
+
+/// A node that is alone assumes so, and is told by its commit where that is not so.
+#[test]
+fn a_node_that_takes_itself_to_be_alone_changes_nothing_that_it_has_not_seen() {
+    let url = cluster::url();
+    let nodes = [open_postgres(&url), open_postgres(&url)];
+    for count in 1..=3 {
+        assert_eq!(write(&nodes[0], count_up), Ok(count));
+    }
+    assert_eq!(write(&nodes[1], count_up), Ok(4));
+    assert_eq!(write(&nodes[0], count_up), Ok(5));
+    // The same where nothing would be changed: what is told must be true, too.
+    let look = |tx: &mut dyn Tx| {
+        tx.load(&NAMESPACE, &[vec![text("shared")]])?;
+        let key = vec![int(7), int(1), Value::Bytes((*b"counter").into())];
+        let found = tx.load(&UNIT, &[key])?.pop().flatten();
+        found.map(|doc| doc.columns[1].as_int()).transpose()
+    };
+    let third = open_postgres(&url);
+    assert_eq!(write(&third, look), Ok(Some(5)));
+    assert_eq!(write(&third, look), Ok(Some(5)));
+    assert_eq!(write(&nodes[1], count_up), Ok(6));
+    assert_eq!(write(&third, look), Ok(Some(6)));
 }
 
 #[test]

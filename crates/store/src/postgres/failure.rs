@@ -8,6 +8,8 @@ use tokio_postgres::error::SqlState;
 pub(crate) enum Failure {
     /// Another node was in the way; the same again may do.
     Conflict(Error),
+    /// Another node has written where it was assumed that none does.
+    Stale,
     /// The connection is gone.
     Lost(Error),
     /// The same again would fail again.
@@ -22,6 +24,7 @@ impl Failure {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Conflict(error) | Self::Lost(error) | Self::Error(error) => error,
+            Self::Stale => Error::Unavailable("other nodes were in the way".to_owned()),
         }
     }
 }
@@ -42,6 +45,8 @@ impl From<tokio_postgres::Error> for Failure {
         };
         let message = causes(&error);
         match state {
+            // Only the check of what is assumed asks for a number that may be none.
+            &SqlState::INVALID_TEXT_REPRESENTATION => Self::Stale,
             &SqlState::T_R_SERIALIZATION_FAILURE
             | &SqlState::T_R_DEADLOCK_DETECTED
             | &SqlState::UNIQUE_VIOLATION => Self::Conflict(Error::Unavailable(format!(

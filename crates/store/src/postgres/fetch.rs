@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio_postgres::types::ToSql;
 
 use super::failure::Outcome;
@@ -10,11 +10,13 @@ use super::known::{Known, Page};
 use super::link::Link;
 use super::missing::{Missing, Wanted};
 use super::part::{Bytes, is_global};
+use super::shipment::{self, Shipment};
 use super::spans::End;
 use super::texts::{Shape, Text, global_orders};
 use super::wire;
 use crate::layout::Layout;
 use crate::ordered::damaged;
+use crate::tables;
 
 /// The rows of one table, encoded.
 type Rows = Vec<(Bytes, Bytes)>;
@@ -48,8 +50,13 @@ pub(crate) async fn fetch(
     });
     let stretches = missing.stretches.iter().map(|wanted| scan(link, layouts, wanted, writes));
     let firsts = async { if missing.firsts { firsts(link).await } else { Ok(vec![]) } };
-    let all = try_join(try_join_all(rows), try_join_all(stretches));
-    let ((rows, stretches), firsts) = try_join(all, firsts).await?;
+    let heads = missing.rows.get(&tables::NAMESPACE.id).filter(|_| writes);
+    let behind = known.behind(heads.into_iter().flatten().map(Vec::as_slice));
+    // It is sent last, so that it sees what there is once the namespaces are locked.
+    let shipped = shipped(link, &behind);
+    let all = try_join3(try_join_all(rows), try_join_all(stretches), firsts);
+    let ((rows, stretches, firsts), shipped) = try_join(all, shipped).await?;
+    known.take(shipped);
 
     let mut is_new_lock = false;
     let head_rows = missing.rows.keys().copied().zip(&rows);
@@ -96,6 +103,15 @@ async fn scan(link: &Link, layouts: &[Layout], wanted: &Wanted, writes: bool) ->
     parameters.push(&limit);
     let found = link.query(text, &parameters).await?;
     found.iter().map(|row| wire::encoded(layout, row)).collect()
+}
+
+/// Finds what was shipped since a revision of each of some namespaces.
+async fn shipped(link: &Link, behind: &[(i64, i64)]) -> Outcome<Vec<Shipment>> {
+    if behind.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (ids, revisions): (Vec<i64>, Vec<i64>) = behind.iter().copied().unzip();
+    shipment::unpack(&link.query(shipment::FIND, &[&ids, &revisions]).await?)
 }
 
 /// Takes note of a stretch.

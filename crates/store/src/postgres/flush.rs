@@ -8,11 +8,12 @@ use model::Error;
 use super::address::Address;
 use super::failure::{Failure, Outcome};
 use super::known::Difference;
-use super::link::Link;
+use super::link::{Link, TIME};
 use super::part::Bytes;
+use super::shipment::{self, Parcel};
 use super::texts::Text;
 use super::wire::{self, Array};
-use crate::layout::Layout;
+use crate::layout::{Layout, layout};
 use crate::ordered::damaged;
 use crate::tables;
 
@@ -27,8 +28,30 @@ pub(crate) fn texts(layouts: &[Layout]) -> Vec<Text> {
         let (table, lock) = (layout.table.id, layout.is_head());
         [Text::Load { table, lock }, Text::Put(table), Text::Delete(table)]
     };
-    let plain = ["BEGIN", "COMMIT", super::link::TIME].map(Text::from);
-    plain.into_iter().chain(layouts.iter().flat_map(of_table)).collect()
+    let plain = ["BEGIN", "COMMIT", TIME, shipment::FIND, shipment::SHIP, shipment::REMOVE];
+    let checks = [true, false].map(|lock| Text::Check { lock });
+    plain
+        .map(Text::from)
+        .into_iter()
+        .chain(checks)
+        .chain(layouts.iter().flat_map(of_table))
+        .collect()
+}
+
+/// Makes sure that namespaces are at the revisions that they are assumed to be at, and locks their
+/// rows if that is asked for.
+pub(crate) async fn check(
+    link: &Link,
+    layouts: &[Layout],
+    assumed: &[(Bytes, i64)],
+    lock: bool,
+) -> Outcome<()> {
+    let layout = layout(layouts, &tables::NAMESPACE)?;
+    let mut arrays = wire::keys(layout, assumed.iter().map(|(key, _)| &**key))?;
+    arrays.push(Array::Int(assumed.iter().map(|(_, revision)| Some(*revision)).collect()));
+    let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
+    let found = link.query(Text::Check { lock }, &parameters).await?;
+    if found.len() == assumed.len() { Ok(()) } else { Err(damaged().into()) }
 }
 
 /// Writes what was changed and commits, with one round trip.
@@ -36,6 +59,7 @@ pub(crate) async fn flush(
     link: &Link,
     layouts: &[Layout],
     differences: &[Difference],
+    parcels: &[Parcel],
 ) -> Outcome<()> {
     let mut statements: Vec<(Text, Vec<Array>)> = Vec::new();
     for of_table in differences.chunk_by(|one, other| one.table == other.table) {
@@ -53,7 +77,6 @@ pub(crate) async fn flush(
             statements.push((Text::Put(layout.table.id), wire::rows(layout, &here)?));
         }
     }
-    statements.push((Text::Plain("COMMIT"), Vec::new()));
     let sent = statements.iter().map(|(text, arrays)| {
         async move {
             let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
@@ -61,7 +84,9 @@ pub(crate) async fn flush(
         }
         .boxed_local()
     });
-    let outcomes = join_all(sent).await;
+    let shipped = parcels.iter().map(|parcel| parcel.send(link).boxed_local());
+    let committed = async { link.execute("COMMIT", &[]).await.map(drop) }.boxed_local();
+    let outcomes = join_all(sent.chain(shipped).chain([committed])).await;
     // What PostgreSQL refused says more than that the transaction then came to nothing.
     let rank = |failure: &Failure| matches!(failure, Failure::Lost(_));
     let failures = outcomes.into_iter().filter_map(Result::err);

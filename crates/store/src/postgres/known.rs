@@ -3,7 +3,14 @@
 //! All rows of a namespace are guarded by the lock on its own row: whoever holds it is the only one
 //! who changes them, and raises the namespace's revision with every change. So what was learned
 //! under the lock holds as long as it is held, and again at the next time if the revision is the
-//! same. What was read without the lock is loose: it is forgotten as soon as a new lock is taken.
+//! same. If it is another, what the other nodes shipped with their commits brings it up to date; if
+//! something of that is missing, all of it is forgotten. What was read without the lock is loose:
+//! it is forgotten as soon as a new lock is taken.
+//!
+//! Where no other node has written for a while, the namespace's row is assumed to be as it was.
+//! Then the lock is only taken along with the commit, which comes to nothing if that is not so.
+
+mod heads;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,13 +18,19 @@ use std::sync::Arc;
 use model::Result;
 
 use super::part::{Bytes, Part, Row};
+use super::shipment::Shipment;
 use super::spans::End;
 use crate::layout::{Layout, layout};
 use crate::ordered::damaged;
-use crate::{Doc, Table, Value, tables};
+use crate::{Table, tables};
+use heads::Head;
+pub(crate) use heads::{Seen, ids, seen};
 
 /// Bytes of rows that are kept between groups.
 const KEPT_BYTES_MAX: usize = 96 << 20;
+/// The tables of which nothing is kept: an answer may be kept under a key without a change of the
+/// revision, and nobody who writes looks at the history.
+const NEVER_KEPT: [&Table; 2] = [&tables::REQUEST, &tables::HISTORY];
 
 /// Rows by namespace, with the way back.
 pub(crate) struct Known {
@@ -33,7 +46,13 @@ pub(crate) struct Known {
     /// Stretches of orders that go through all namespaces.
     pub(crate) pages: Vec<Page>,
     /// Each namespace as it was when it was unlocked.
-    seen: HashMap<Bytes, Seen>,
+    seen: HashMap<Bytes, Head>,
+    /// The namespaces that this group assumes to be as they were.
+    assumed: Vec<Bytes>,
+    /// Whether more may be assumed: not once a transaction is open.
+    may_assume: bool,
+    /// What other nodes have shipped, until it is taken in.
+    shipments: Vec<Shipment>,
     changed: Vec<(usize, Bytes)>,
     undo: Vec<Undo>,
     /// At most the first field, encoded, of each order that goes through all namespaces.
@@ -49,13 +68,6 @@ pub(crate) struct Page {
     pub(crate) keys: Vec<Bytes>,
     /// The last entry; none if the page goes on to the end of the stretch.
     pub(crate) last: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    revision: i64,
-    id: i64,
-    live: Option<i64>,
 }
 
 struct Undo {
@@ -82,10 +94,18 @@ impl Known {
             locked: HashSet::new(),
             pages: Vec::new(),
             seen: HashMap::new(),
+            assumed: Vec::new(),
+            may_assume: true,
+            shipments: Vec::new(),
             changed: Vec::new(),
             undo: Vec::new(),
             firsts: HashMap::new(),
         }
+    }
+
+    /// Tells whether rows of a table are forgotten at the end of each group.
+    pub(crate) fn is_never_kept(table: &Table) -> bool {
+        NEVER_KEPT.iter().any(|never| never.id == table.id)
     }
 
     /// Gives the layout of a table.
@@ -131,22 +151,10 @@ impl Known {
             && let Some(row) = &row
         {
             let doc = layout.doc(&key, row)?;
-            self.lock(&key, seen(&doc)?);
+            self.lock(&key, seen(&doc)?, row)?;
         }
         let (part, layout) = self.part_mut(table, namespace)?;
         part.learn(layout, key, row)
-    }
-
-    /// Takes note that a namespace is locked, and of whether what is kept of it still holds.
-    fn lock(&mut self, key: &Bytes, found: Seen) {
-        let before = self.seen.insert(Arc::clone(key), found);
-        let ids = |seen: Seen| [Some(seen.id), seen.live].into_iter().flatten();
-        if before != Some(found) {
-            for id in before.into_iter().chain([found]).flat_map(ids) {
-                self.kept.remove(&id);
-            }
-        }
-        self.locked.extend(ids(found));
     }
 
     /// Tells whether a head row is locked.
@@ -244,7 +252,9 @@ impl Known {
                 && let Some(row) = self.heads.row(namespaces, &key).and_then(|row| row.now.clone())
             {
                 let seen = seen(&namespaces.doc(&key, &row)?)?;
-                self.seen.insert(Arc::clone(&key), seen);
+                let contested = self.seen.get(&key).map_or(0, |head| head.contested);
+                let contested = contested.saturating_sub(1);
+                self.seen.insert(Arc::clone(&key), Head { seen, row, contested });
             }
             let (part, layout) = self.part_mut(table, namespace)?;
             if let Some(row) = part.row_mut(layout, &key) {
@@ -258,12 +268,16 @@ impl Known {
     fn end_group(&mut self) -> Result<()> {
         self.undo.clear();
         self.pages.clear();
+        self.assumed.clear();
+        self.shipments.clear();
+        self.may_assume = true;
         self.loose = Part::new(self.layouts);
         self.heads = Part::new(self.layouts);
-        // An answer may be kept under a key without a change of the revision.
-        let requests = layout(self.layouts, &tables::REQUEST)?;
         for id in self.locked.drain() {
-            self.kept.get_mut(&id).map_or(Ok(()), |part| part.forget(requests))?;
+            let Some(part) = self.kept.get_mut(&id) else { continue };
+            for table in NEVER_KEPT {
+                part.forget(layout(self.layouts, table)?)?;
+            }
         }
         if self.kept.values().map(Part::bytes).sum::<usize>() > KEPT_BYTES_MAX {
             self.kept.clear();
@@ -324,14 +338,4 @@ impl Known {
         }
         Ok(())
     }
-}
-
-/// Reads of a namespace what tells whether anything in it has changed.
-fn seen(doc: &Doc) -> Result<Seen> {
-    let value = |place| doc.columns.get(place).ok_or_else(damaged);
-    let live = match value(1)? {
-        Value::Null => None,
-        live => Some(live.as_int()?),
-    };
-    Ok(Seen { id: value(0)?.as_int()?, live, revision: value(2)?.as_int()? })
 }

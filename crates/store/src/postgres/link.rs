@@ -100,8 +100,12 @@ impl Link {
         try_join_all(texts.into_iter().map(|text| self.prepared(text))).await.map(drop)
     }
 
-    /// Begins a transaction and asks for the time, with one round trip.
+    /// Begins a transaction, and asks for the time unless that was done just now; all with one
+    /// round trip, together with what is sent at once behind it.
     pub(crate) async fn begin(&self, text: &'static str, time: &DatabaseTime) -> Outcome<()> {
+        if !time.is_old() {
+            return self.execute(text, &[]).await.map(drop);
+        }
         let sent = Instant::now();
         let (_, rows) = try_join(self.execute(text, &[]), self.query(TIME, &[])).await?;
         if let Some(micros) = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()? {
@@ -140,31 +144,47 @@ pub(crate) fn refused(address: &Address, error: &tokio_postgres::Error) -> Failu
     }
 }
 
+/// How long the machine's steady clock tells the time before the database is asked again.
+const TIME_OLD: Duration = Duration::from_millis(250);
+
 /// The database's time, told by the machine's steady clock since it was last asked.
 #[derive(Debug)]
 pub(crate) struct DatabaseTime {
     start: Instant,
     /// Nanoseconds since 1970 at `start`, by the database.
     offset: AtomicI64,
+    /// When it was asked last, in nanoseconds since the start.
+    asked: AtomicI64,
 }
 
 impl DatabaseTime {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), offset: AtomicI64::new(0) }
+        let (offset, asked) = (AtomicI64::new(0), AtomicI64::new(i64::MIN));
+        Self { start: Instant::now(), offset, asked }
+    }
+
+    /// Tells whether it is time to ask again.
+    fn is_old(&self) -> bool {
+        let old = i64::try_from(TIME_OLD.as_nanos()).unwrap_or(0);
+        self.steady().saturating_sub(self.asked.load(Ordering::Acquire)) >= old
+    }
+
+    fn steady(&self) -> i64 {
+        i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX)
     }
 
     /// Takes note of a time that was asked for at `sent` and came just now.
-    fn note(&self, micros: i64, sent: Instant) {
+    pub(crate) fn note(&self, micros: i64, sent: Instant) {
         let half = sent.elapsed() / 2;
         let steady = self.start.elapsed().saturating_sub(half);
         let steady = i64::try_from(steady.as_nanos()).unwrap_or(i64::MAX);
         let offset = micros.saturating_mul(1_000).saturating_sub(steady);
         self.offset.store(offset, Ordering::Release);
+        self.asked.store(steady, Ordering::Release);
     }
 
     /// Tells the time in nanoseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        let steady = i64::try_from(self.start.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        self.offset.load(Ordering::Acquire).saturating_add(steady)
+        self.offset.load(Ordering::Acquire).saturating_add(self.steady())
     }
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_mail.sql"),
     include_str!("../../migrations/postgres/0004_audit.sql"),
     include_str!("../../migrations/postgres/0005_blob.sql"),
+    include_str!("../../migrations/postgres/0006_shipped.sql"),
 ];
 
 /// The oldest server with what we need.

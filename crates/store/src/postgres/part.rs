@@ -98,6 +98,20 @@ impl Part {
         follow(&mut rows.orders, layout, &key, None, now.as_deref())
     }
 
+    /// Takes note that a row has changed in the database, known or not.
+    pub(crate) fn replace(
+        &mut self,
+        layout: &Layout,
+        key: Bytes,
+        stored: Option<Bytes>,
+    ) -> Result<()> {
+        self.change(layout, &key, stored.clone())?;
+        if let Some(row) = self.row_mut(layout, &key) {
+            (row.stored, row.is_changed) = (Some(stored), false);
+        }
+        Ok(())
+    }
+
     /// Changes a row, known or not, and gives what was known of it.
     pub(crate) fn change(
         &mut self,

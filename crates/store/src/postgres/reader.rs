@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::address::Address;
 use super::failure::{Failure, Outcome};
 use super::fetch::fetch;
+use super::glance::glance;
 use super::known::Known;
 use super::link::{DatabaseTime, Link, TIME};
 use super::missing::Missing;
@@ -75,6 +76,7 @@ impl Reader {
                 place.insert(new)
             }
         };
+        glances(link, known, time, jobs).await?;
         let mut is_open = false;
         for _ in 0..ROUNDS_MAX {
             let mut missing = Missing::default();
@@ -98,4 +100,29 @@ impl Reader {
         }
         Err(Failure::Error(Error::Internal("a job asks for ever more rows".to_owned())))
     }
+}
+
+/// Runs the jobs that look at so little that one statement brings it.
+async fn glances(
+    link: &Link,
+    known: &mut Known,
+    time: &DatabaseTime,
+    jobs: &mut VecDeque<Box<dyn Job>>,
+) -> Outcome<()> {
+    for _ in 0..jobs.len() {
+        let Some(mut job) = jobs.pop_front() else { break };
+        let Some(wanted) = job.glance() else {
+            jobs.push_back(job);
+            continue;
+        };
+        if let Err(failure) = glance(link, known, &wanted, time).await {
+            jobs.push_back(job);
+            return Err(failure);
+        }
+        let (outcome, is_short) = attempt(&mut *job, known, &mut Missing::default(), false);
+        let more = || Error::Internal("a job looks at more than it has said".to_owned());
+        answer(job, if is_short { Err(more()) } else { outcome });
+        known.clear();
+    }
+    Ok(())
 }

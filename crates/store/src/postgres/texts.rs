@@ -1,13 +1,19 @@
 //! The texts of the statements, made from the tables. Rows come and go as arrays, so that one
 //! statement does for any number of them.
 
+use std::iter;
+
 use model::Result;
 
 use super::LAYOUTS;
+use super::link::TIME;
 use super::part::is_global;
 use crate::layout::{Layout, Order};
 use crate::ordered::damaged;
-use crate::{Column, Kind};
+use crate::{Column, Kind, Table, tables};
+
+/// The tables that a glance sees rows of, in the order of its parts.
+pub(crate) static GLANCED: [&Table; 2] = [&tables::NAMESPACE, &tables::COUNTER];
 
 /// Names a statement, so that its words are only made where it is prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,10 +28,15 @@ pub(crate) enum Text {
     Delete(usize),
     /// Counts the rows of a table.
     Count(usize),
+    /// Fails if a namespace is not at the revision that is assumed of it; with `lock` it locks
+    /// their rows, in key order.
+    Check { lock: bool },
     /// Finds rows in a stretch of an order.
     Scan { table: usize, index: usize, shape: Shape },
     /// Finds the first field of every order that goes through all namespaces.
     Firsts,
+    /// Saves a row of a table, if one is named, and brings all that a glance sees.
+    Glance(Option<usize>),
 }
 
 impl From<&'static str> for Text {
@@ -44,6 +55,7 @@ impl Text {
             Self::Put(table) => put(layout(table)?),
             Self::Delete(table) => delete(layout(table)?),
             Self::Count(table) => format!("SELECT count(*) FROM {}", layout(table)?.table.name),
+            Self::Check { lock } => check(lock),
             Self::Scan { table, index, shape } => {
                 let layout = layout(table)?;
                 scan(layout, index, layout.order(index)?, shape)
@@ -53,6 +65,7 @@ impl Text {
                 let all: Vec<String> = global_orders()?.into_iter().map(first).collect();
                 format!("SELECT {}", all.join(", "))
             }
+            Self::Glance(saved) => glance(saved.map(layout).transpose()?)?,
         })
     }
 }
@@ -84,6 +97,17 @@ fn load(layout: &Layout, lock: bool) -> String {
         return format!("{text} ORDER BY {keys} FOR UPDATE OF t");
     }
     text
+}
+
+/// What fails stands in the log of the server, for people to read.
+fn check(lock: bool) -> String {
+    let (table, words) = (tables::NAMESPACE.name, "another node has written in ");
+    let text = format!(
+        "SELECT CASE t.revision WHEN k.revision THEN 0 ELSE ('{words}' || t.name)::bigint END
+         FROM unnest($1::text[], $2::bigint[]) k (name, revision) JOIN {table} t ON t.name = k.name
+         ORDER BY t.name"
+    );
+    if lock { text + " FOR UPDATE OF t" } else { text }
 }
 
 fn put(layout: &Layout) -> String {
@@ -161,6 +185,36 @@ fn first(layout: &Layout, index: usize, field: usize) -> String {
         false => format!(" WHERE {}", conditions.join(" AND ")),
     };
     format!("SELECT {name} FROM {}{filter} ORDER BY {name} LIMIT 1", layout.table.name)
+}
+
+/// Each row says which part it belongs to: 0 is the time and the first fields, and the others are
+/// rows of [`GLANCED`], whose keys are texts and whose columns are numbers.
+fn glance(saved: Option<&Layout>) -> Result<String> {
+    let (saved, places) = match saved {
+        Some(layout) => {
+            let columns = layout.table.key.len() + layout.table.columns.len();
+            (format!("WITH saved AS ({}) ", put(layout)), columns + 1)
+        }
+        None => (String::new(), 0),
+    };
+    let firsts = global_orders()?.into_iter();
+    let firsts = firsts.map(|(layout, index, field)| first(layout, index, field));
+    let numbers: Vec<String> =
+        iter::once(TIME.to_owned()).chain(firsts).map(|query| format!("({query})")).collect();
+    let mut text = format!(
+        "{saved}SELECT 0, NULL::text, ARRAY[{}]::bigint[], NULL::bytea",
+        numbers.join(", ")
+    );
+    for (part, table) in (1..).zip(GLANCED) {
+        let key = names(table.key.iter(), "");
+        text += &format!(
+            " UNION ALL SELECT {part}, {key}, ARRAY[{}], body FROM {} WHERE {key} = ANY (${})",
+            names(table.columns.iter(), ""),
+            table.name,
+            places + part,
+        );
+    }
+    Ok(text)
 }
 
 /// Gives the conditions under which a row is in an index: it holds only rows without nulls.

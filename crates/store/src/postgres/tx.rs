@@ -187,6 +187,9 @@ impl Tx for KnownTx<'_> {
         let mut is_short = false;
         for key in keys {
             let key = layout.key(key)?;
+            if self.writes && self.known.row(layout, &key)?.is_none() {
+                self.known.assume(layout, &key)?;
+            }
             match self.known.row(layout, &key)? {
                 Some(row) => {
                     docs.push(row.now.as_ref().map(|row| layout.doc(&key, row)).transpose()?);

@@ -10,7 +10,7 @@ use super::failure::Outcome;
 use super::part::Bytes;
 use crate::layout::{Layout, encode_column};
 use crate::ordered::{Plain, damaged};
-use crate::{Column, Kind, Value};
+use crate::{Column, Doc, Kind, Value};
 
 /// The values of one column for many rows.
 pub(crate) enum Array {
@@ -122,6 +122,23 @@ pub(crate) fn encoded(layout: &Layout, row: &Row) -> Outcome<(Bytes, Bytes)> {
     }
     out.extend_from_slice(body);
     Ok((key.into(), out.into()))
+}
+
+/// Encodes the key and the row of a table whose key is a text and whose columns are numbers, which
+/// come as an array.
+pub(crate) fn encoded_head(
+    layout: &Layout,
+    key: &str,
+    columns: &[Option<i64>],
+    body: &[u8],
+) -> Outcome<(Bytes, Bytes)> {
+    let column = |value: &Option<i64>| value.map_or(Value::Null, Value::Int);
+    let doc = Doc {
+        key: vec![Value::Text(plain(key).into())],
+        columns: columns.iter().map(column).collect(),
+        body: body.to_vec(),
+    };
+    Ok((layout.key(&doc.key)?.into(), layout.row(&doc)?.into()))
 }
 
 /// Encodes one field of a result.

@@ -4,21 +4,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join;
+use futures_util::future::{join, try_join};
 use model::{Error, Result};
 use tokio::runtime::Runtime;
 
 use super::address::Address;
 use super::failure::{Failure, Outcome};
 use super::fetch::fetch;
-use super::flush::{flush, happened, texts};
+use super::flush::{check, flush, happened, texts};
 use super::hints::Hints;
 use super::known::Known;
 use super::link::{DatabaseTime, Link};
 use super::missing::Missing;
+use super::part::Bytes;
+use super::shipment::pack;
 use super::tx::attempt;
 use crate::Job;
 use crate::inbox::Inbox;
+use crate::layout::Layout;
 use crate::side::answer;
 
 /// The longest time to wait for more jobs when there could be some.
@@ -44,6 +47,8 @@ pub(crate) struct Writer {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) time: Arc<DatabaseTime>,
     pub(crate) hints: Arc<Hints>,
+    /// The namespaces that the present group has assumed to be at these revisions.
+    pub(crate) assumed: Vec<(Bytes, i64)>,
 }
 
 /// The jobs of one transaction.
@@ -94,6 +99,10 @@ impl Writer {
                 Ok(()) => break,
                 Err(failure) => failure,
             };
+            if matches!(failure, Failure::Stale) && self.undo_stale().await.is_ok() {
+                group.again();
+                continue;
+            }
             self.roll_back(&failure).await;
             if matches!(failure, Failure::Error(_)) || tries >= TRIES_MAX {
                 return group.fail(&failure.into_error());
@@ -139,14 +148,19 @@ impl Writer {
             if group.waiting.is_empty() {
                 return self.commit(is_open).await;
             }
-            let Self { link: Some(link), known, time, .. } = self else { continue };
-            let fetched = fetch(link, known, missing, true);
             if is_open {
-                fetched.await?;
-            } else {
-                try_join(link.begin("BEGIN", time), fetched).await?;
-                is_open = true;
+                let Some(link) = &self.link else { continue };
+                fetch(link, &mut self.known, missing, true).await?;
+                continue;
             }
+            self.assumed = self.known.assumed();
+            let Some(link) = &self.link else { continue };
+            let open = open(link, self.known.layouts, &self.time, &self.assumed);
+            try_join(open, fetch(link, &mut self.known, missing, true)).await?;
+            is_open = true;
+            // Whoever came while this waited for locks comes along.
+            let room = JOBS_MAX.saturating_sub(group.ran.len() + group.waiting.len());
+            group.waiting.append(&mut self.inbox.more(room));
         }
         Err(Failure::Error(Error::Internal("a job asks for ever more rows".to_owned())))
     }
@@ -184,17 +198,28 @@ impl Writer {
 
     /// Writes what was changed, and commits.
     async fn commit(&mut self, is_open: bool) -> Outcome<()> {
-        let Some(link) = &self.link else { return Ok(()) };
         let differences = self.known.differences()?;
-        if !differences.is_empty() && !is_open {
-            link.begin("BEGIN", &self.time).await?;
+        if !is_open {
+            self.assumed = self.known.assumed();
         }
+        let Some(link) = &self.link else { return Ok(()) };
+        let layouts = self.known.layouts;
         if is_open || !differences.is_empty() {
-            match flush(link, self.known.layouts, &differences).await {
+            let parcels = pack(&self.known, &differences)?;
+            let flush = flush(link, layouts, &differences, &parcels);
+            let outcome = if is_open {
+                flush.await
+            } else {
+                // All of it is one round trip, and comes to nothing if the beginning does.
+                let open = open(link, layouts, &self.time, &self.assumed);
+                let (opened, flushed) = join(open, flush).await;
+                opened.and(flushed)
+            };
+            match outcome {
                 // The connection was lost with the commit under way: it may have happened.
                 Err(Failure::Lost(error)) if !differences.is_empty() => {
                     self.link = None;
-                    if happened(&self.address, self.known.layouts, &differences).await? {
+                    if happened(&self.address, layouts, &differences).await? {
                         self.known.clear();
                         return Ok(());
                     }
@@ -202,12 +227,22 @@ impl Writer {
                 }
                 outcome => outcome?,
             }
+        } else if !self.assumed.is_empty() {
+            check(link, layouts, &self.assumed, false).await?;
         }
         self.known.commit()?;
         if !differences.is_empty() {
             self.hints.send();
         }
         Ok(())
+    }
+
+    /// Undoes a group because another node has written where that was not assumed.
+    async fn undo_stale(&mut self) -> Outcome<()> {
+        let stale: Vec<_> = self.assumed.drain(..).map(|(key, _)| key).collect();
+        self.known.forget_assumed(&stale)?;
+        let Some(link) = &self.link else { return Ok(()) };
+        link.run("ROLLBACK").await
     }
 
     async fn roll_back(&mut self, failure: &Failure) {
@@ -222,4 +257,18 @@ impl Writer {
             self.link = None;
         }
     }
+}
+
+/// Begins a transaction, which fails if what is assumed is not so.
+async fn open(
+    link: &Link,
+    layouts: &[Layout],
+    time: &DatabaseTime,
+    assumed: &[(Bytes, i64)],
+) -> Outcome<()> {
+    let begun = link.begin("BEGIN", time);
+    if assumed.is_empty() {
+        return begun.await;
+    }
+    try_join(begun, check(link, layouts, assumed, true)).await.map(drop)
 }

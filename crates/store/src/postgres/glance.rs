@@ -1,0 +1,75 @@
+//! What a node looks at again and again, brought by one small statement that commits by itself.
+
+use std::time::Instant;
+
+use tokio_postgres::Row;
+
+use super::failure::Outcome;
+use super::known::Known;
+use super::link::{DatabaseTime, Link};
+use super::part::Bytes;
+use super::texts::{GLANCED, Text, global_orders};
+use super::wire;
+use crate::Glance;
+use crate::layout::layout;
+use crate::ordered::{Plain, damaged};
+
+/// Saves what is to be saved, and takes note of all that the job can ask for.
+pub(crate) async fn glance(
+    link: &Link,
+    known: &mut Known,
+    glance: &Glance,
+    time: &DatabaseTime,
+) -> Outcome<()> {
+    let layouts = known.layouts;
+    let (mut arrays, mut saved) = (Vec::new(), None);
+    if let Some((table, doc)) = &glance.save {
+        let layout = layout(layouts, table)?;
+        let (key, row) = (layout.key(&doc.key)?.into(), layout.row(doc)?.into());
+        arrays = wire::rows(layout, &[(&key, &row)])?;
+        saved = Some(table.id);
+    }
+    let mut keys = Vec::new();
+    for (table, asked) in GLANCED.into_iter().zip([&glance.namespaces, &glance.counters]) {
+        let layout = layout(layouts, table)?;
+        let of_table = asked.iter().map(|key| layout.key(key)).collect::<Result<Vec<_>, _>>()?;
+        arrays.extend(wire::keys(layout, of_table.iter().map(Vec::as_slice))?);
+        keys.extend(of_table.into_iter().map(|key| (table.id, key)));
+    }
+    let parameters: Vec<_> = arrays.iter().map(wire::Array::parameter).collect();
+    let sent = Instant::now();
+    for row in link.query(Text::Glance(saved), &parameters).await? {
+        learn(known, &row, time, sent)?;
+    }
+    for (table, key) in keys {
+        // Those that were found are known by now.
+        known.learn(table, key.into(), None)?;
+    }
+    Ok(())
+}
+
+fn learn(known: &mut Known, row: &Row, time: &DatabaseTime, sent: Instant) -> Outcome<()> {
+    let part: i32 = row.try_get(0)?;
+    let numbers: Vec<Option<i64>> = row.try_get(2)?;
+    let part = usize::try_from(part).map_err(|_| damaged())?;
+    let Some(table) = part.checked_sub(1).and_then(|place| GLANCED.get(place)) else {
+        let mut numbers = numbers.into_iter();
+        let now = numbers.next().flatten().ok_or_else(damaged)?;
+        time.note(now, sent);
+        let first = |(layout, index, _): (&crate::layout::Layout, usize, usize)| {
+            let value = numbers.next().flatten().map(encoded);
+            (layout.table.id, index, value)
+        };
+        let firsts = global_orders()?.into_iter().map(first).collect();
+        return Ok(known.learn_firsts(firsts)?);
+    };
+    let layout = layout(known.layouts, table)?;
+    let (key, row) = wire::encoded_head(layout, row.try_get(1)?, &numbers, row.try_get(3)?)?;
+    Ok(known.learn(table.id, key, Some(row))?)
+}
+
+fn encoded(number: i64) -> Bytes {
+    let mut bytes = Vec::with_capacity(9);
+    Plain::Int(number).encode(&mut bytes);
+    bytes.into()
+}
