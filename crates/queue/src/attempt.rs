@@ -52,7 +52,7 @@ struct Loaded<'c> {
     places: Vec<(Option<usize>, Option<usize>)>,
     /// The changes that changed something.
     changed: Vec<usize>,
-    /// The names of all units, once somebody asks.
+    /// The names of the units that were read, once somebody asks.
     names: Option<HashSet<(&'c SpecName, &'c UnitName)>>,
 }
 
@@ -102,16 +102,23 @@ impl<'c> Loaded<'c> {
         Ok(())
     }
 
-    /// Reads again what chaining has changed.
+    /// Reads again what chaining has changed, if anything of it was read before.
     fn reload(&mut self, work: &mut Work<'_>, spec: &SpecName, units: &[NewUnit]) -> Result<()> {
-        let changes = self.changes;
+        let Self { changes, places, names, .. } = self;
+        let changes: &'c [AttemptChange] = changes;
         let name = |change: &'c AttemptChange| (&change.attempt.spec, &change.attempt.unit);
-        let names = self.names.get_or_insert_with(|| changes.iter().map(name).collect());
-        let again: HashSet<_> = units.iter().map(|unit| (spec, &unit.name)).collect();
-        if again.is_disjoint(names) {
+        let names = names.get_or_insert_with(|| {
+            let read = changes.iter().zip(&*places).filter(|(_, place)| place.0.is_some());
+            read.map(|(change, _)| name(change)).collect()
+        });
+        let added: HashSet<_> = units.iter().map(|unit| (spec, &unit.name)).collect();
+        if added.is_disjoint(names) {
             return Ok(());
         }
-        self.load(work, changes.iter().enumerate().filter(|(_, of)| again.contains(&name(of))))
+        let again = changes.iter().enumerate().filter(|(_, of)| added.contains(&name(of)));
+        let again: Vec<_> = again.collect();
+        names.extend(again.iter().map(|(_, change)| name(change)));
+        self.load(work, again.into_iter())
     }
 
     /// Gives the unit and the attempt of a change, as far as there are any.
