@@ -34,7 +34,7 @@ pub enum InstanceCommand {
     },
     /// Lets whoever has a link answer one wait of an instance, once. Answers
     /// [`crate::Reply::Done`].
-    Invite(Invite),
+    Invite(Box<Invite>),
     /// Answers the wait of a link, which is used up by that. Answers [`crate::Reply::Done`].
     AnswerInvite {
         /// The instance.
@@ -160,7 +160,8 @@ pub struct Received {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum InstanceQuery {
-    /// Instances, oldest first unless the filter says otherwise. Answers [`InstanceAnswer::Instances`].
+    /// Instances, oldest first unless the filter says otherwise. Answers
+    /// [`InstanceAnswer::Instances`].
     List(InstanceFilter),
     /// One instance with its state. Answers [`InstanceAnswer::Instance`].
     One(Id),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::{CloudEvent, Error, Id, Result, Time};
+use crate::{CloudEvent, Error, Id, Result, Time, hex};
 
 /// A link to make for one wait of an instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,8 +63,7 @@ impl Wait {
         let Some(mut attributes) = self.filters.get(filter).cloned() else {
             return Err(Error::bad_input(format!("step {:?} has no filter {filter}", self.name)));
         };
-        let id = hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        attributes.entry("id".to_owned()).or_insert_with(|| id.into());
+        attributes.entry("id".to_owned()).or_insert_with(|| hex(hash).into());
         attributes.entry("source".to_owned()).or_insert_with(|| Self::SOURCE.into());
         attributes.entry("type".to_owned()).or_insert_with(|| Self::ANSWER.into());
         let data = attributes.entry("data".to_owned()).or_insert_with(|| Map::new().into());

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, request};
 use model::{
-    Backend, Command, Committed, Error, Namespace, Query, Read, Result, Revision, SpecName,
+    Backend, Caller, Command, Committed, Error, Namespace, Query, Read, Result, Revision, SpecName,
     SpecRef, UnitName, UnitRef, WorkerName, Write, limits, unescape,
 };
 use percent_encoding::percent_decode_str;
@@ -128,13 +128,15 @@ impl Call {
         self.app.backend.read(query, self.at_least()?).await
     }
 
-    /// Writes what something else than a scope of the caller allows.
-    pub(crate) async fn write_unchecked(
+    /// Writes what something else than a scope of the caller allows, under its name.
+    pub(crate) async fn write_as(
         &self,
+        name: &str,
         namespace: Namespace,
         command: Command,
     ) -> Result<Committed> {
-        self.app.backend.write(Write::one(&namespace, command)).await
+        let caller = Caller { name: name.to_owned(), trace: None };
+        self.app.backend.write(Write { caller, ..Write::one(&namespace, command) }).await
     }
 
     /// Writes commands as a whole, under the call's idempotency key.

@@ -211,6 +211,18 @@ fn of_instance(command: &InstanceCommand, reply: &Reply) -> Option<Said> {
             let (kind, summary) = instance_text(control, reply);
             said(kind, format!("instance/{instance}"), summary)
         }
+        InstanceCommand::Invite(invite) => {
+            let summary = format!("a link for {}, until {}", invite.wait, invite.expires);
+            said("instance.invite", format!("instance/{}", invite.instance), summary)
+        }
+        InstanceCommand::AnswerInvite { instance, data, .. } => {
+            let summary = match data.get("approved").and_then(serde_json::Value::as_bool) {
+                Some(true) => "approved",
+                Some(false) => "declined",
+                None => "",
+            };
+            said("instance.answer", format!("instance/{instance}"), summary)
+        }
         InstanceCommand::ControlTrigger { definition, trigger, control } => {
             let record = format!("schedule/{definition}/{trigger}");
             match control {

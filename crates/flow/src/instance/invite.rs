@@ -4,7 +4,7 @@
 //! link stops working. Its answer is an event for its one wait: no trigger is asked, and no other
 //! instance is told.
 
-use model::{CloudEvent, Error, Id, Invite, Page, Result, Wait, limits};
+use model::{CloudEvent, Error, Id, Invite, Page, Result, Wait, hex, limits};
 use queue::Work;
 use serde_json::{Map, Value as Json};
 use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
@@ -160,13 +160,10 @@ fn name(row: &WaitRow) -> &str {
     row.name.rsplit_once('#').map_or(row.name.as_str(), |(name, _)| name)
 }
 
-fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn no_wait(invite: &Invite) -> Error {
     Error::bad_input(format!(
-        "instance {} does not wait at step {:?}; `lockstep instance waits` lists what is waited for",
+        "instance {} does not wait at step {:?}; `lockstep instance waits` lists what is waited \
+         for",
         invite.instance, invite.wait
     ))
 }

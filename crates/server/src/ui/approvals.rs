@@ -171,10 +171,10 @@ pub(crate) async fn change(call: Call) -> Result<Outcome> {
     let hours = form.number::<u64>("hours")?.unwrap_or(1);
     let expires = now().plus(Duration::from_secs(hours.saturating_mul(3_600)));
     let (note, wait) = (form.text("note").to_owned(), wait.name);
-    let invite = InstanceCommand::Invite(Invite { instance, wait, hash, expires, note, event });
+    let invite = Box::new(Invite { instance, wait, hash, expires, note, event });
     match form.text("do") {
         "invite" => {
-            ask::change(&call, &namespace, invite).await?;
+            ask::change(&call, &namespace, InstanceCommand::Invite(invite)).await?;
             let path = place::link(&namespace, instance, &secret);
             answer(&call, filter, Some(absolute(&call, &path))).await
         }
@@ -184,7 +184,11 @@ pub(crate) async fn change(call: Call) -> Result<Outcome> {
                 given = decision(word == "approve", form.text("comment"), principal(&call));
             }
             let answer = InstanceCommand::AnswerInvite { instance, hash, data: given };
-            call.write(namespace.clone(), vec![invite.into(), answer.into()]).await?;
+            call.write(
+                namespace.clone(),
+                vec![InstanceCommand::Invite(invite).into(), answer.into()],
+            )
+            .await?;
             Ok(Outcome::see_other(place::instance(&namespace, &instance) + "?done=answered"))
         }
         other => Err(unknown(other)),
@@ -289,7 +293,7 @@ pub(crate) async fn decide(call: Call) -> Result<Outcome> {
     };
     let data = decision(approved, form.text("comment"), form.text("by"));
     let answer = InstanceCommand::AnswerInvite { instance, hash, data };
-    let view = match call.write_unchecked(namespace, answer.into()).await {
+    let view = match call.write_as("link", namespace, answer.into()).await {
         Ok(_) => Link { asked: None, decided: Some(approved) },
         // It was used or has expired since the page was opened.
         Err(Error::BadInput(_) | Error::NoSuchNamespace(_)) => Link { asked: None, decided: None },

@@ -155,7 +155,7 @@ impl AnswerArgs {
         let invite = Invite { instance, wait, hash, expires, note: String::new(), event };
         let answer = InstanceCommand::AnswerInvite { instance, hash, data };
         let lockstep = &session.lockstep;
-        let mut write = Write::one(lockstep.namespace(), InstanceCommand::Invite(invite));
+        let mut write = Write::one(lockstep.namespace(), InstanceCommand::Invite(Box::new(invite)));
         write.commands.push(answer.into());
         lockstep.backend().write(write).await?;
         let shown = json!({ "instance": instance, "step": step });
@@ -170,7 +170,7 @@ impl InviteArgs {
         let (instance, expires) = (wait.instance, after(&self.expires)?);
         let (wait, note) = (wait.name, self.note);
         let invite = Invite { instance, wait, hash, expires, note, event };
-        session.lockstep.command(InstanceCommand::Invite(invite)).await?;
+        session.lockstep.command(InstanceCommand::Invite(Box::new(invite))).await?;
         let namespace = escape(session.lockstep.namespace().as_str().as_bytes());
         let at = self.at.trim_end_matches('/');
         let link = format!("{at}/ui/approve/{namespace}/{instance}/{secret}");
