@@ -252,8 +252,10 @@ async fn follow(
 
 /// Follows all chains of a store without a server.
 fn in_store(store: &str, out: Output) -> Result<()> {
-    let mut snapshot = snapshot(&StoreAt::parse(store)?)?;
-    let followed = tokio::task::block_in_place(|| engine::verify_audit(&mut *snapshot))?;
+    let place = StoreAt::parse(store)?;
+    let followed = tokio::task::block_in_place(|| -> Result<_> {
+        Ok(engine::verify_audit(&mut *snapshot(&place)?)?)
+    })?;
     let followed = followed.into_iter().map(|(name, head, faults)| Followed {
         chain: named(name.as_deref()),
         head,

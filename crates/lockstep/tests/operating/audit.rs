@@ -14,7 +14,8 @@ struct Place(TempDir);
 impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        let server = Server::start_with(tempfile::tempdir().unwrap(), &["--store", &place.store()]);
+        let live = format!("sqlite:{}", place.file("live.db"));
+        let server = Server::start_with(tempfile::tempdir().unwrap(), &["--store", &live]);
         for namespace in ["left", "right"] {
             let set = ["spec", "set", "name=s", "--namespace", namespace];
             server.run(&set).with_code(0);
@@ -36,6 +37,8 @@ impl Place {
         let whole = server.run(&["audit", "verify"]).with_code(0);
         assert_eq!(whole.out.lines().filter(|line| line.starts_with("whole")).count(), 3);
         server.terminate();
+        // One file, with what was still beside the other.
+        place.run(&["backup", "--store", &live, &place.file("given.db")]).with_code(0);
         place
     }
 
@@ -148,10 +151,12 @@ fn each_tampering_in_postgres_is_found() {
     assert_eq!(fs::read(&file).unwrap(), fs::read(&again).unwrap());
     place.run(&["audit", "verify", "--store", &base]).with_code(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (address, schema) = base.split_once("?schema=").unwrap();
     let client = runtime.block_on(async {
         let (client, connection) =
-            tokio_postgres::connect(&base, tokio_postgres::NoTls).await.unwrap();
+            tokio_postgres::connect(address, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path = {schema}")).await.unwrap();
         client
     });
     let sql = |text: &str| runtime.block_on(client.batch_execute(text)).unwrap();

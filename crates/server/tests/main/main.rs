@@ -9,6 +9,8 @@ mod attempts;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod blob;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod hostile;

@@ -139,8 +139,10 @@ impl Keeping {
                 return Some(ask);
             }
             let Ask { unit, data, mut reply } = ask;
+            let about = (opened, &known);
+            let served = serve(&self.lockstep, &session, about, (&unit, &data));
             let outcome = tokio::select! {
-                outcome = serve(&self.lockstep, &session, (opened, &known), (&unit, &data)) => outcome,
+                outcome = served => outcome,
                 // Its lease is lost, or the worker ends: what was begun is found by the next round.
                 () = reply.closed() => return self.inbox.recv().await,
             };
