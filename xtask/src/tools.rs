@@ -37,6 +37,12 @@ pub(crate) fn ensure() -> Result<Runner> {
     if !["dovecot", "/usr/sbin/dovecot"].into_iter().any(|name| answers(version_of(name))) {
         missing.push("dovecot-imapd");
     }
+    // Programs whose users may want to change over.
+    missing.extend(
+        [("mbsync", "isync"), ("offlineimap", "offlineimap3")]
+            .into_iter()
+            .filter_map(|(name, package)| (!answers(version_of(name))).then_some(package)),
+    );
     if !node::is_there() {
         missing.extend(["nodejs", "npm"]);
     }

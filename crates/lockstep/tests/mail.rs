@@ -1,5 +1,7 @@
 //! `lockstep mail` between Maildirs, as people run it.
 
+mod change_over;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    Checkpoint, FlagChange, Key, Seen, Side, Storable,
+    Checkpoint, FlagChange, Identified, Identity, Key, Seen, Side, Storable,
     driver::{Listing, Rest},
     snapshot::Snapshot,
 };
@@ -78,6 +78,40 @@ impl Delta {
         });
     }
 
+    /// Tells whether something seems to be gone of which the side has not told what it calls it.
+    pub fn has_untold(&self, snapshot: &Snapshot, side: Side) -> bool {
+        let mut gone = self.gone.iter().filter_map(|place| snapshot.get(*place));
+        gone.any(|pair| pair.keys.get(side).is_untold())
+    }
+
+    /// Recognises such messages, by what tells them apart.
+    pub fn tell(&mut self, snapshot: &Snapshot, side: Side, known: &HashMap<Key, Identified>) {
+        let mut untold: HashMap<Identity, Vec<usize>> = HashMap::new();
+        for place in &self.gone {
+            let pair = snapshot.get(*place).filter(|pair| pair.keys.get(side).is_untold());
+            if let Some(identity) = pair.and_then(|pair| pair.identity) {
+                untold.entry(identity).or_default().push(*place);
+            }
+        }
+        if untold.is_empty() {
+            return;
+        }
+        let (mut new, mut found) = (Vec::new(), HashSet::new());
+        for seen in std::mem::take(&mut self.new) {
+            let places = known.get(&seen.key).and_then(|known| untold.get_mut(&known.identity));
+            match places.and_then(Vec::pop) {
+                Some(place) => {
+                    self.compare(snapshot, place, &seen);
+                    found.insert(place);
+                    self.renamed.push(Renamed { place, key: seen.key, stamp: seen.stamp });
+                }
+                None => new.push(seen),
+            }
+        }
+        self.new = new;
+        self.gone.retain(|place| !found.contains(place));
+    }
+
     fn compare(&mut self, snapshot: &Snapshot, place: usize, seen: &Seen) {
         let Some(pair) = snapshot.get(place) else { return };
         let change = FlagChange::between(&pair.flags, &seen.flags).storable(&self.storable);
@@ -113,14 +147,21 @@ impl Delta {
     }
 }
 
+/// Gives the places of messages of which a side has not told what it calls them.
+fn untold(snapshot: &Snapshot, side: Side) -> impl Iterator<Item = usize> + '_ {
+    let pairs = snapshot.pairs().iter().enumerate();
+    pairs.filter(move |(_, pair)| pair.keys.get(side).is_untold()).map(|(place, _)| place)
+}
+
 fn absent(snapshot: &Snapshot, side: Side, present: &[bool], rest: &Rest) -> Vec<usize> {
     let unseen = |place: &usize| !present.get(*place).copied().unwrap_or(false);
     let all = 0..snapshot.pairs().len();
     match rest {
         Rest::Gone => all.filter(unseen).collect(),
         Rest::SameExcept(keys) => {
-            let known: HashSet<usize> =
-                keys.iter().filter_map(|key| snapshot.find(side, key)).collect();
+            let named = keys.iter().filter_map(|key| snapshot.find(side, key));
+            // No listing has those whose keys nobody knows.
+            let known: HashSet<usize> = named.chain(untold(snapshot, side)).collect();
             let mut gone: Vec<usize> = known.into_iter().filter(unseen).collect();
             gone.sort_unstable();
             gone

@@ -4,7 +4,10 @@ pub mod imap;
 pub mod maildir;
 pub mod memory;
 
-use std::future;
+use std::{
+    future,
+    path::{Path, PathBuf},
+};
 
 use model::{BoxFuture, Error, Result};
 use smol_str::SmolStr;
@@ -188,6 +191,18 @@ pub trait Driver: Send {
         from: mpsc::Receiver<Part>,
     ) -> BoxFuture<'a, Result<Vec<Appended>>>;
 
+    /// Puts messages into a directory of a Maildir on the same disk without copying them, each
+    /// under its name, and gives those that are there, durably; none if that cannot be done.
+    fn link<'a>(
+        &'a mut self,
+        at: &'a At,
+        messages: &'a [Append],
+        into: &'a Path,
+    ) -> BoxFuture<'a, Result<Option<Vec<Appended>>>> {
+        let _unused = (at, messages, into);
+        Box::pin(future::ready(Ok(None)))
+    }
+
     /// Changes flags, and gives the keys of the messages that have them now.
     fn flag<'a>(
         &'a mut self,
@@ -238,6 +253,12 @@ pub trait Driver: Send {
 pub trait Connect: Send + Sync {
     /// Makes one more connection.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Driver>>>;
+
+    /// Gives the directory of a folder, if this is a Maildir.
+    fn directory(&self, folder: &FolderName) -> Option<PathBuf> {
+        let _unused = folder;
+        None
+    }
 }
 
 /// Refuses a change of a store that may only be read.

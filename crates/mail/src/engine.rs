@@ -1,6 +1,7 @@
 //! The engine: asks both sides what changed, plans, lets the sides apply, remembers.
 
 mod act;
+mod adopt;
 mod apply;
 mod copy;
 mod examine;
@@ -27,6 +28,7 @@ use crate::{
     plan::{Conflict, Guard, Hold, Step},
 };
 pub use act::{Acted, Action, Message, New, Tell};
+pub use adopt::Adopted;
 pub use round::{Session, sync};
 pub use undo::{Undone, undo};
 
@@ -235,10 +237,24 @@ pub enum Progress {
     Folders(usize),
     /// A folder was looked into.
     Examined(FolderName),
-    /// So many messages are to be copied in a folder.
-    Copying(FolderName, usize),
-    /// Messages of so many bytes were copied in a folder.
-    Copied(FolderName, usize, u64),
+    /// Messages are to be copied in a folder.
+    Copying {
+        /// The folder.
+        folder: FolderName,
+        /// How many.
+        messages: usize,
+        /// Their bytes, where a listing has told them.
+        bytes: Option<u64>,
+    },
+    /// More messages were copied in a folder.
+    Copied {
+        /// The folder.
+        folder: FolderName,
+        /// How many.
+        messages: usize,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// A folder is done.
     Applied(FolderName),
     /// A round waits for a server to end what a lost connection had begun.

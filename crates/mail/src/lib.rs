@@ -20,6 +20,7 @@ pub mod state;
 
 pub mod controller;
 pub mod engine;
+pub mod import;
 
 pub use diff::{Delta, Renamed};
 pub use driver::Driver;

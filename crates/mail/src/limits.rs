@@ -44,3 +44,5 @@ pub const TEXT_BYTES_MAX: usize = 256 << 10;
 pub const ACTED_BYTES_MAX: u64 = 32 << 20;
 /// Parts within parts of a message.
 pub const MIME_DEPTH_MAX: usize = 20;
+/// Bytes of a file in which another program keeps what it remembers.
+pub const FOREIGN_BYTES_MAX: u64 = 512 << 20;

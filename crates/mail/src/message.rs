@@ -35,6 +35,17 @@ impl Key {
         }
         Ok(Self::Name(name.into()))
     }
+
+    /// Makes the key of a message that a store has got and has not told the number of, of what the
+    /// other side calls it. No store calls anything so.
+    pub fn untold(other: &Self) -> Self {
+        Self::Name(format!("/{other}").into())
+    }
+
+    /// Tells whether the store has not told what it calls the message.
+    pub fn is_untold(&self) -> bool {
+        matches!(self, Self::Name(name) if name.starts_with('/'))
+    }
 }
 
 impl fmt::Display for Key {

@@ -21,6 +21,8 @@ mod dovecot_rigs;
 mod flags;
 #[path = "main/hostile.rs"]
 mod hostile;
+#[path = "main/invariants.rs"]
+mod invariants;
 #[path = "main/maildir.rs"]
 mod maildir;
 #[path = "main/rounds.rs"]

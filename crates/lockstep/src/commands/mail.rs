@@ -2,8 +2,11 @@
 
 mod account;
 mod examine;
+mod import;
+mod oauth;
 mod place;
 mod plan;
+mod progress;
 mod server;
 mod settings;
 mod show;
@@ -37,6 +40,16 @@ SIGINT or SIGTERM lets running rounds end; a second one ends them at once.
 Examples:
   lockstep mail worker --url http://127.0.0.1:5980
   lockstep mail worker --folder /etc/lockstep/mail";
+
+const IMPORT_HELP: &str = "\
+Let the other program end its last run and stop it, make an account of the same Maildir and server,
+and take over before the first sync: then nothing is downloaded or uploaded again. Only what fits
+the mail itself is taken over; the rest is paired by content in the first sync.
+
+Examples:
+  lockstep mail import-state mbsync home
+  lockstep mail import-state mbsync home --state ~/.mbsync
+  lockstep mail import-state offlineimap home --state ~/.offlineimap/Account-Home";
 
 /// What to do with mail.
 #[derive(Subcommand)]
@@ -73,6 +86,9 @@ pub(crate) enum Verb {
     #[command(after_long_help = "The side that was changed gets it back, and the next sync makes \
         the other side follow. Copies stay.\n\nExamples:\n  lockstep mail undo home")]
     Undo(sync::UndoArgs),
+    /// Take over what mbsync or offlineimap remembers of a Maildir
+    #[command(after_long_help = IMPORT_HELP)]
+    ImportState(import::ImportArgs),
     /// Look at both sides of an account and change nothing
     #[command(after_long_help = "Examples:\n  lockstep mail examine home")]
     Examine(examine::ExamineArgs),
@@ -99,6 +115,7 @@ impl Verb {
                 Self::Events(args) => args.run(out),
                 Self::Approve(args) => args.run(config, out).await,
                 Self::Undo(args) => args.run(out).await,
+                Self::ImportState(args) => args.run(out).await,
                 Self::Examine(args) => args.run(out).await,
                 Self::Doctor(args) => args.run(out).await,
                 Self::Worker(args) => args.run(config, out).await.map(|()| ExitCode::SUCCESS),

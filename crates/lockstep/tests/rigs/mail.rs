@@ -1,7 +1,9 @@
 //! Mail as work under a server that is killed again and again: each mail starts its workflow once.
 
+#[path = "../../../mail/tests/main/support/cutter.rs"]
+mod cutter;
 #[path = "../../src/bench/mail/dovecot.rs"]
-mod dovecot;
+pub(crate) mod dovecot;
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +16,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{Server, run_with, until};
+use cutter::Cutter;
 use dovecot::{Dovecot, PASSWORD};
 
 /// How often the server is killed, and mails between two kills.
 const KILLS: usize = 5;
 const MAILS: usize = 40;
+/// After how many bytes connections are cut between two kills, one cut after the other.
+const CUTS: [usize; 4] = [3_000, 6_000, 1_500, 700];
 
 const WORKFLOW: &str = "
 document: {dsl: 1.0.3, namespace: post, name: sort, version: 1.0.0}
@@ -31,6 +36,8 @@ do:
 /// A home with an account between a Maildir and a Dovecot.
 struct Post {
     dovecot: Dovecot,
+    /// Stands between the program and the server.
+    cutter: Cutter,
     left: PathBuf,
     accounts: PathBuf,
     home: TempDir,
@@ -40,6 +47,7 @@ struct Post {
 impl Post {
     fn new() -> Self {
         let dovecot = Dovecot::start_in(&std::env::temp_dir(), &["mail_fsync = never"]).unwrap();
+        let cutter = Cutter::before(dovecot.ports().0);
         let home = tempfile::tempdir().unwrap();
         let (left, accounts) = (home.path().join("left"), home.path().join("accounts"));
         for place in ["cur", "new", "tmp"] {
@@ -53,11 +61,11 @@ impl Post {
              [right]\nurl = \"imap+plain://me@127.0.0.1:{}\"\npassword_file = \"{}\"\n\
              [sync]\ninterval = \"1s\"\ngrace = \"200ms\"\nlease = \"2s\"\n",
             left.display(),
-            dovecot.ports().0,
+            cutter.port,
             password.display(),
         );
         fs::write(accounts.join("me.toml"), account).unwrap();
-        Self { dovecot, left, accounts, home, sent: 0 }
+        Self { dovecot, cutter, left, accounts, home, sent: 0 }
     }
 
     fn right(&self) -> PathBuf {
@@ -130,7 +138,13 @@ fn each_mail_starts_its_workflow_once_whatever_is_killed() {
     until("the first mail is on the right", || post.mails(&post.right()).get(&0).copied());
     let mut told = 0;
     for _ in 0..KILLS {
-        post.deliver(MAILS);
+        for bytes in CUTS {
+            let cuts = post.cutter.cuts();
+            post.cutter.cut_after(bytes);
+            post.deliver(MAILS / CUTS.len());
+            until("a connection is cut", || (post.cutter.cuts() > cuts).then_some(()));
+        }
+        post.cutter.let_pass();
         let some = until("some arrivals are told", || {
             let now = arrivals(&server).len();
             (now > told).then_some(now)
@@ -156,6 +170,11 @@ fn each_mail_starts_its_workflow_once_whatever_is_killed() {
         *starts.entry(about).or_default() +=
             arrival["received"]["started"].as_array().unwrap().len();
     }
+    let twice: Vec<Value> = arrivals(&server)
+        .into_iter()
+        .filter(|one| starts[one["event"]["data"]["subject"].as_str().unwrap()] > 1)
+        .collect();
+    assert_eq!(twice, Vec::<Value>::new(), "what was told twice");
     assert_eq!(starts.len(), KILLS * MAILS);
     assert!(starts.values().all(|count| *count == 1), "{starts:?}");
     assert_eq!(instances(), KILLS * MAILS);

@@ -5,7 +5,7 @@ mod broken;
 mod crash;
 mod frozen;
 mod histories;
-mod mail;
+pub(crate) mod mail;
 mod nodes;
 mod publishing;
 mod publishing_histories;

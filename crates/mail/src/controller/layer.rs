@@ -1,7 +1,7 @@
 //! What all controllers over a driver share: they see every operation on its way, and can refuse
 //! it, hold it up, or give folders other names.
 
-use std::{fmt, future, sync::Arc};
+use std::{fmt, future, path::Path, sync::Arc};
 
 use futures_util::future as join;
 use model::{BoxFuture, Result};
@@ -262,6 +262,19 @@ impl<C: Control> Driver for Layer<C> {
             // If the store takes no more, the append itself says why.
             let (appended, _) = join::join(append, pass(&*self.control, from, pouring)).await;
             appended
+        })
+    }
+
+    fn link<'a>(
+        &'a mut self,
+        at: &'a At,
+        messages: &'a [Append],
+        into: &'a Path,
+    ) -> BoxFuture<'a, Result<Option<Vec<Appended>>>> {
+        Box::pin(async move {
+            self.control.before(Operation::Fetch(messages.len())).await?;
+            let at = self.at(at)?;
+            self.driver.link(&at, messages, into).await
         })
     }
 

@@ -189,7 +189,7 @@ impl Session<'_> {
         let poured = worker.pour(at.get(side), keys, Learn::Identity, pouring).await?;
         let (read, poured) = future::join(collect(parts), poured.answer()).await;
         let read = read?;
-        poured?;
+        poured?.whole()?;
         read.map(Acted::Read).ok_or(Error::Gone)
     }
 

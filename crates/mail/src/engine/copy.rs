@@ -13,6 +13,7 @@ use super::{
     Progress,
     apply::Applying,
     learn::{Learn, Poured},
+    worker::PouredAll,
 };
 use crate::{
     Flags, Key, Side, Sides,
@@ -73,9 +74,10 @@ impl Applying<'_> {
         if copies.0.is_empty() {
             return Ok(());
         }
-        let folder = &self.examined.case.folder;
-        let progress = self.session.context.progress;
-        progress(Progress::Copying(folder.clone(), copies.0.len()));
+        let folder = self.examined.case.folder.clone();
+        let messages = copies.0.len();
+        let bytes = copies.0.iter().map(|copy| copy.size).sum();
+        (self.session.context.progress)(Progress::Copying { folder, messages, bytes });
         let target = self.workers.get(to).capabilities().await?;
         let turn = Mutex::new(());
         let this = &*self;
@@ -148,16 +150,18 @@ impl Applying<'_> {
         };
         let (poured, appended) = future::join(poured.answer(), appended.answer()).await;
         let appended = appended?;
-        let known = match &poured {
-            Ok(poured) => poured.iter().map(|poured| (&poured.key, poured)).collect(),
-            Err(_) => HashMap::new(),
+        // What came before a connection was lost is known as well as all else.
+        let (learned, outcome) = match poured {
+            Ok(PouredAll { learned, outcome }) => (learned, outcome),
+            Err(error) => (Vec::new(), Err(error)),
         };
+        let known = learned.iter().map(|poured| (&poured.key, poured)).collect();
         let changes = self.remember(to, &window, &appended, &known, copied);
         self.session.state.record(changes).await?;
         let folder = self.examined.case.folder.clone();
-        let progress = self.session.context.progress;
-        progress(Progress::Copied(folder, copied.messages, copied.bytes));
-        poured.map(|_| ())
+        let (messages, bytes) = (copied.messages, copied.bytes);
+        (self.session.context.progress)(Progress::Copied { folder, messages, bytes });
+        outcome
     }
 
     pub(super) fn intend(&self, side: Side, keys: Vec<Key>) -> Change {
@@ -191,14 +195,15 @@ impl Applying<'_> {
                 let ghost = Ghost { side: to, identity: learned.about.identity, content };
                 changes.push(Change::AddGhost(folder.clone(), ghost, self.ghosts_until()));
             }
-            let Some(key) = &done.key else {
-                // It is there, and the next pass will find it by its content.
-                copied.unknown = true;
-                continue;
-            };
+            // What is there under a key that nobody told is looked for by the next pass, by what
+            // tells it apart; what is not certain enough for that is paired by its content.
+            copied.unknown |= done.key.is_none();
+            let is_strong = learned.is_some_and(|learned| learned.about.identity.is_strong());
+            let untold = is_strong.then(|| Key::untold(&done.source));
+            let Some(key) = done.key.clone().or(untold) else { continue };
             changes.push(Change::AddPair {
                 folder: folder.clone(),
-                keys: Sides::with(to, key.clone(), done.source.clone()),
+                keys: Sides::with(to, key, done.source.clone()),
                 stamps: Sides::with(to, done.stamp, copy.stamp),
                 flags: copy.flags.clone(),
                 identity: learned.map(|learned| learned.about.identity),

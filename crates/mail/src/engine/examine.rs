@@ -50,6 +50,15 @@ impl Session<'_> {
         }
         found.sort_by(|a, b| a.case.folder.cmp(&b.case.folder));
         problems.extend(self.ask(&mut found, Question::Identity).await);
+        for Examined { case, .. } in &mut found {
+            for side in Side::BOTH {
+                let delta = case.deltas.get_mut(side);
+                if delta.has_untold(&case.snapshot, side) {
+                    delta.tell(&case.snapshot, side, case.identities.get(side));
+                    self.account.settings.hide.messages(delta, (self.context.now)());
+                }
+            }
+        }
         problems.extend(self.ask(&mut found, Question::Content).await);
         (found, problems)
     }
@@ -75,7 +84,10 @@ impl Session<'_> {
         }
         let now = (self.context.now)();
         for side in Side::BOTH {
-            self.account.settings.hide.messages(deltas.get_mut(side), now);
+            // What is known and only has no key yet must not be hidden.
+            if !deltas.get(side).has_untold(&snapshot, side) {
+                self.account.settings.hide.messages(deltas.get_mut(side), now);
+            }
         }
         let at = Sides::of(|side| {
             let looked = deltas.get(side).checkpoint.as_ref();

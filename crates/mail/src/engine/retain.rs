@@ -105,7 +105,15 @@ impl Applying<'_> {
             name: name(&seed, &removing.key),
             flags: removing.flags.clone(),
         };
-        let appends = chunk.iter().map(append).collect();
+        let appends: Vec<Append> = chunk.iter().map(append).collect();
+        let kept_at = |kept: Appended| Some((kept.source, (folder.clone(), kept.key?)));
+        // A file on the same disk need not be copied.
+        let store = self.session.account.retention.as_ref();
+        if let Some(directory) = store.and_then(|store| store.directory(&folder))
+            && let Some(kept) = self.workers.get(side).link(at, appends.clone(), directory).await?
+        {
+            return Ok(kept.into_iter().filter_map(kept_at).collect());
+        }
         let keys = chunk.iter().map(|removing| removing.key.clone()).collect();
         let (pouring, parts) = pipe();
         let place = At { folder: folder.clone(), epoch: Default::default() };
@@ -113,14 +121,13 @@ impl Applying<'_> {
         let poured = worker.pour(at, keys, Learn::Identity, pouring).await?;
         let kept = keeper.append(&place, appends, parts).await?;
         let (poured, kept) = future::join(poured.answer(), kept.answer()).await;
-        let (poured, kept) = (poured?, kept?);
+        let (poured, kept) = (poured?.whole()?, kept?);
         if kept.len() < poured.len() {
             return Err(Error::Unavailable(
                 "what is to be removed could not be kept, so it was not removed".to_owned(),
             ));
         }
-        let place = |kept: Appended| Some((kept.source, (folder.clone(), kept.key?)));
-        Ok(kept.into_iter().filter_map(place).collect())
+        Ok(kept.into_iter().filter_map(kept_at).collect())
     }
 }
 
@@ -245,12 +252,9 @@ impl Session<'_> {
                 continue;
             };
             applying.done.counts.get_mut(side).moved += 1;
-            let Some(key) = &there.key else {
-                // It is there, and the next pass finds it by its content.
-                settled.push(Change::DropPair(*pair));
-                applying.done.again = true;
-                continue;
-            };
+            // It is there, and if nobody told its key the next pass finds it.
+            let key = there.key.clone().unwrap_or_else(|| Key::untold(now));
+            applying.done.again |= key.is_untold();
             let keys = Sides::with(side, key.clone(), now.clone());
             let stamps = Sides::with(side, there.stamp, *stamp);
             settled.push(Change::MovePair {
@@ -259,10 +263,13 @@ impl Session<'_> {
                 keys: keys.clone(),
                 stamps,
             });
-            let (from, to, key) = (origin.case.folder.clone(), to.clone(), key.clone());
+            let (from, to) = (origin.case.folder.clone(), to.clone());
             let id = format!("{from}/{to}/{now}/{}/{run}/moved", target.at.get(side.other()).epoch);
             let data = json!({"from": from, "to": to, "side": side.other(), "key": now});
             settled.push(self.event(id, "io.lockstep.mail.message.moved.v1", data));
+            if key.is_untold() {
+                continue;
+            }
             settled.push(Change::Done(run, Undo::Moved { side, from, to, key }));
             if !changes.left.is_empty() || !changes.right.is_empty() || agreed != &Flags::default()
             {

@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
     }
 
     /// Makes sure that the stores are those that they were.
-    async fn check_stores(&self, mode: &Mode) -> Result<()> {
+    pub(super) async fn check_stores(&self, mode: &Mode) -> Result<()> {
         let known = self.state.overview(self.now()).await?.stores;
         let known = &known;
         let look = |side: Side| async move {

@@ -102,7 +102,7 @@ impl Session<'_> {
         let restored = worker.append(&at(folder), appends, parts).await?;
         let (poured, restored) = future::join(poured.answer(), restored.answer()).await;
         let restored = restored?;
-        poured?;
+        poured?.whole()?;
         undone.restored += restored.len();
         undone.skipped += rows.len().saturating_sub(restored.len());
         self.state.record(rows.iter().map(|(id, _)| Change::Undone(*id)).collect()).await

@@ -1,6 +1,6 @@
 //! A worker: one connection to one side, with the state controller next to its driver.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use futures_util::future;
 use model::{Error, Result};
@@ -24,8 +24,9 @@ enum Ask {
     Identify(At, Vec<Key>, Reply<Vec<Identified>>),
     Digest(At, Vec<Key>, Reply<HashMap<Key, Content>>),
     Look(At, Vec<Key>, Reply<Vec<Poured>>),
-    Pour(At, Vec<Key>, Learn, Pouring, Reply<Vec<Poured>>),
+    Pour(At, Vec<Key>, Learn, Pouring, Reply<PouredAll>),
     Append(At, Vec<Append>, mpsc::Receiver<Part>, Reply<Vec<Appended>>),
+    Link(At, Vec<Append>, PathBuf, Reply<Option<Vec<Appended>>>),
     Flag(At, Vec<FlagGroup>, Reply<Vec<Key>>),
     Remove(At, Vec<Key>, Reply<Vec<Key>>),
     Relocate(At, Vec<Key>, FolderName, Reply<Vec<Appended>>),
@@ -36,6 +37,19 @@ enum Ask {
 }
 
 type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What was learned of messages while they were poured, also if the rest did not come.
+pub(super) struct PouredAll {
+    pub(super) learned: Vec<Poured>,
+    pub(super) outcome: Result<()>,
+}
+
+impl PouredAll {
+    /// Insists on all messages.
+    pub(super) fn whole(self) -> Result<Vec<Poured>> {
+        self.outcome.map(|()| self.learned)
+    }
+}
 
 /// An answer that is still to come.
 pub(super) struct Pending<T>(oneshot::Receiver<Result<T>>);
@@ -110,7 +124,7 @@ impl Worker {
         keys: Vec<Key>,
         learn: Learn,
         into: Pouring,
-    ) -> Result<Pending<Vec<Poured>>> {
+    ) -> Result<Pending<PouredAll>> {
         self.ask(|reply| Ask::Pour(at.clone(), keys, learn, into, reply)).await
     }
 
@@ -121,6 +135,16 @@ impl Worker {
         from: mpsc::Receiver<Part>,
     ) -> Result<Pending<Vec<Appended>>> {
         self.ask(|reply| Ask::Append(at.clone(), messages, from, reply)).await
+    }
+
+    /// Puts messages into a directory without copying them, if that can be done.
+    pub(super) async fn link(
+        &self,
+        at: &At,
+        messages: Vec<Append>,
+        into: PathBuf,
+    ) -> Result<Option<Vec<Appended>>> {
+        self.ask(|reply| Ask::Link(at.clone(), messages, into, reply)).await?.answer().await
     }
 
     pub(super) async fn flag(&self, at: &At, groups: Vec<FlagGroup>) -> Result<Vec<Key>> {
@@ -217,10 +241,16 @@ async fn answer(driver: &mut dyn Driver, side: Side, ask: Ask) -> bool {
         Ask::Digest(at, keys, reply) => tell(reply, digest(driver, &at, &keys).await),
         Ask::Look(at, keys, reply) => tell(reply, read(driver, &at, &keys, Learn::Identity).await),
         Ask::Pour(at, keys, learn, into, reply) => {
-            tell(reply, pour(driver, &at, &keys, learn, &into).await)
+            let poured = pour(driver, &at, &keys, learn, &into).await;
+            let usable = poured.as_ref().is_ok_and(|poured| is_usable(&poured.outcome));
+            let _gone = reply.send(poured);
+            usable
         }
         Ask::Append(at, messages, from, reply) => {
             tell(reply, driver.append(&at, &messages, from).await)
+        }
+        Ask::Link(at, messages, into, reply) => {
+            tell(reply, driver.link(&at, &messages, &into).await)
         }
         Ask::Flag(at, groups, reply) => tell(reply, driver.flag(&at, &groups).await),
         Ask::Remove(at, keys, reply) => tell(reply, driver.remove(&at, &keys).await),
@@ -242,7 +272,13 @@ async fn answer(driver: &mut dyn Driver, side: Side, ask: Ask) -> bool {
 
 /// Answers; tells whether the connection can be used further.
 fn tell<T>(reply: Reply<T>, answer: Result<T>) -> bool {
-    let usable = match &answer {
+    let usable = is_usable(&answer);
+    let _gone = reply.send(answer);
+    usable
+}
+
+fn is_usable<T>(answer: &Result<T>) -> bool {
+    match answer {
         Ok(_) => true,
         Err(error) => matches!(
             error,
@@ -252,9 +288,7 @@ fn tell<T>(reply: Reply<T>, answer: Result<T>) -> bool {
                 | Error::BadInput(_)
                 | Error::TooLarge { .. }
         ),
-    };
-    let _gone = reply.send(answer);
-    usable
+    }
 }
 
 /// Answers everything with what kept the worker from connecting.
@@ -269,6 +303,7 @@ fn refuse(ask: Ask, error: Error) {
         Ask::Look(.., reply) => tell(reply, Err(error)),
         Ask::Pour(.., reply) => tell(reply, Err(error)),
         Ask::Append(.., reply) | Ask::Relocate(.., reply) => tell(reply, Err(error)),
+        Ask::Link(.., reply) => tell(reply, Err(error)),
         Ask::Flag(.., reply) | Ask::Remove(.., reply) => tell(reply, Err(error)),
         Ask::CreateFolder(_, reply) | Ask::DeleteFolder(_, reply) => tell(reply, Err(error)),
         Ask::RenameFolder(.., reply) => tell(reply, Err(error)),
@@ -305,13 +340,13 @@ async fn pour(
     keys: &[Key],
     learn: Learn,
     into: &Pouring,
-) -> Result<Vec<Poured>> {
+) -> Result<PouredAll> {
     let (pouring, parts) = pipe();
-    let (fetched, learned) =
+    let (outcome, learned) =
         future::join(driver.fetch(at, keys, pouring), learn::pass_on(parts, learn, Some(into)))
             .await;
     // The taker's failure is told by the taker, and then this side could not go on either.
-    learned.and_then(|learned| fetched.map(|()| learned))
+    learned.map(|learned| PouredAll { learned, outcome })
 }
 
 async fn digest(driver: &mut dyn Driver, at: &At, keys: &[Key]) -> Result<HashMap<Key, Content>> {

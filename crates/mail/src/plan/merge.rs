@@ -65,7 +65,7 @@ fn follow(folders: &mut [Folder<'_>], origin: Side, moved: Moved) {
         pair: pair.id,
         side,
         to: to.folder.clone(),
-        keys: pair.keys.clone(),
+        keys: from.keys(moved.from.1, pair),
         moved: seen.key.clone(),
         stamp: seen.stamp,
         agreed,

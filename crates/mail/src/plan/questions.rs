@@ -14,7 +14,9 @@ pub fn identities_wanted(cases: &[&Case]) -> Vec<Sides<Vec<Key>>> {
     let wanted = |case: &Case, side: Side| -> Vec<Key> {
         let new = &case.deltas.get(side).new;
         let theirs = &case.deltas.get(side.other()).new;
-        let any = *gone.get(side) || case.ghosts.iter().any(|ghost| ghost.side == side);
+        let any = *gone.get(side)
+            || case.deltas.get(side).has_untold(&case.snapshot, side)
+            || case.ghosts.iter().any(|ghost| ghost.side == side);
         let sizes: HashSet<Option<u64>> = theirs.iter().map(|seen| seen.size).collect();
         // Where nothing is agreed yet, copies may be those of another program, which made them
         // a little larger.

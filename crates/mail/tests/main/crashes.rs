@@ -90,12 +90,6 @@ impl Story {
         for ((_, body, _), count) in &sides.left {
             *counts.entry(body).or_default() += count;
         }
-        // Until a new copy's key is known it is nobody's: removed just then, it comes back, and
-        // moved just then, it is made once more.
-        let blind = Side::BOTH.into_iter().any(|side| {
-            let options = self.world.stores.get(side).options();
-            !options.tells_keys && !options.names
-        });
         for (body, fate) in self.users.fates.lock().unwrap().iter() {
             let body = std::str::from_utf8(body).unwrap();
             let count = counts.remove(body).unwrap_or(0);
@@ -103,9 +97,9 @@ impl Story {
             let moved = fate.moved.left || fate.moved.right;
             // Who moves what the other side moves or removes has both.
             let allowed = match (fate.removed, moved) {
-                (true, _) if moved || blind => 0..=1,
+                (true, true) => 0..=1,
                 (true, _) => 0..=0,
-                (false, _) if both || blind && moved => 1..=2,
+                (false, _) if both => 1..=2,
                 (false, _) => 1..=1,
             };
             assert!(

@@ -6,7 +6,7 @@ use mail::{
     Driver, Key,
     driver::{
         Rest,
-        imap::{ImapSettings, ImapStore, Login, Secret, Security},
+        imap::{Compressing, ImapSettings, ImapStore, Login, Secret, Security},
     },
 };
 use model::Error;
@@ -60,6 +60,31 @@ fn every_operation_works_at_every_level() {
             exercise(&mut driver, &mut other, level).await;
         });
     }
+}
+
+/// The same over a compressed connection, from the log-in on.
+#[test]
+fn every_operation_works_compressed() {
+    let server = server(&["protocol imap {\n mail_plugins = imap_zlib\n}"]);
+    run(async {
+        let compress = Compressing::Always;
+        let settings = ImapSettings { compress, ..settings(server.ports().0, "small") };
+        let mut driver = ImapStore::new(settings).driver();
+        let mut other = imap(&server, "small", &[]);
+        exercise(&mut driver, &mut other, "compressed").await;
+        // Both had the same to say, and one said it in less.
+        let before = (driver.traffic().received, other.traffic().received);
+        for driver in [&mut driver, &mut other] {
+            let bodies: Vec<Mail> = (500..520).map(mail).collect();
+            append(driver, &anywhere(&folder("INBOX")), &bodies).await.unwrap();
+            let (listing, seen) = list(driver, &folder("INBOX"), None).await.unwrap();
+            let keys: Vec<Key> = seen.into_keys().collect();
+            fetch(driver, &at(&folder("INBOX"), &listing), &keys).await.unwrap();
+        }
+        let after = (driver.traffic().received, other.traffic().received);
+        let (small, large) = (after.0 - before.0, after.1 - before.1);
+        assert!(small * 2 < large, "{small} bytes compressed, {large} bytes otherwise");
+    });
 }
 
 /// A server that does not have the extensions, rather than one whose extensions are left alone.

@@ -21,6 +21,13 @@ const ROUND_VARIABLE: &str = "LOCKSTEP_MAIL_ROUND";
 /// How many connections are cut, unless this says otherwise.
 const CUTS: usize = 100;
 const CUTS_VARIABLE: &str = "LOCKSTEP_MAIL_CUTS";
+/// What the rigs' chances stem from, unless this says otherwise.
+const SEED: u64 = 20_261_122;
+const SEED_VARIABLE: &str = "LOCKSTEP_MAIL_SEED";
+
+fn seed() -> u64 {
+    env::var(SEED_VARIABLE).map_or(SEED, |seed| seed.parse().unwrap())
+}
 
 #[test]
 fn cut_connections_lose_nothing_and_double_nothing() {
@@ -31,7 +38,7 @@ fn cut_connections_lose_nothing_and_double_nothing() {
     pair.port = cutter.port;
     pair.settings.guard.count = usize::MAX;
     run_for(60 + u64::try_from(cuts).unwrap() * 3, async {
-        let mut users = Users::new(20_261_122);
+        let mut users = Users::new(seed());
         let mut right = pair.right();
         right.create_folder(&folder("Archive")).await.unwrap();
         users.write_right(&mut right, 40).await;
@@ -114,7 +121,7 @@ fn kills_lose_nothing_and_double_nothing() {
     let mut pair = Pair::new(&server, "kill");
     pair.settings.guard.count = usize::MAX;
     run_for(60 + u64::try_from(kills).unwrap() * 3, async {
-        let mut users = Users::new(7);
+        let mut users = Users::new(seed());
         let mut right = pair.right();
         right.create_folder(&folder("Archive")).await.unwrap();
         users.write_right(&mut right, 40).await;

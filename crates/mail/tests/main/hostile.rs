@@ -9,13 +9,14 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::DeflateEncoder};
 use mail::{
     Driver, FolderName, Key, Part,
     driver::{
         Rest,
         imap::{
-            ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security, Timeouts, Uids,
-            decode, folder_name,
+            Compressing, ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security,
+            Timeouts, Uids, decode, folder_name,
             reply::{FolderRow, Reply},
         },
         maildir::name::FileName,
@@ -252,6 +253,38 @@ fn bombs_do_not_fill_the_memory() {
     refused(run(async { ImapStore::new(settings).driver().folders().await }), "without end");
     let grown = peak() - before;
     assert!(grown < 64 << 10, "{grown} kB more");
+}
+
+#[test]
+fn what_is_compressed_is_held_to_the_same_limits() {
+    let compressed = |script: &Script| {
+        let settings = ImapSettings { compress: Compressing::Always, ..script.settings() };
+        run(async move { ImapStore::new(settings).driver().folders().await })
+    };
+    // A line that is a thousand times as long as what comes over the wire.
+    let mut bomb = DeflateEncoder::new(Vec::new(), Compression::best());
+    bomb.write_all(b"* OK ").unwrap();
+    for _ in 0..1_000 {
+        bomb.write_all(&[b'a'; 65_536]).unwrap();
+    }
+    let bomb = bomb.finish().unwrap();
+    let before = peak();
+    let script = Script::run(move |line| {
+        line.log_in("COMPRESS=DEFLATE");
+        line.answer("COMPRESS", &[]);
+        line.send(&bomb);
+    });
+    refused(compressed(&script), "a line from");
+    assert!(peak() - before < 32 << 10, "{} kB more", peak() - before);
+    // What is no compression at all, and one that ends.
+    for bytes in [&b"* OK hello, I am not compressed\r\n"[..], &[3, 0]] {
+        let script = Script::run(move |line| {
+            line.log_in("COMPRESS=DEFLATE");
+            line.answer("COMPRESS", &[]);
+            line.send(bytes);
+        });
+        refused(compressed(&script), "was lost");
+    }
 }
 
 #[test]

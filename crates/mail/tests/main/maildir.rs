@@ -285,6 +285,47 @@ fn a_directory_that_is_not_the_same_is_absent_rather_than_empty() {
 }
 
 #[test]
+fn what_is_kept_on_the_same_disk_is_not_copied() {
+    let (root, kept) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    run(async {
+        let inbox = folder("INBOX");
+        let mut driver = store(root.path(), Layout::Nested);
+        let mut keeper = store(kept.path(), Layout::Nested);
+        for driver in [&mut driver, &mut keeper] {
+            driver.create_folder(&inbox).await.unwrap();
+        }
+        let mut seen = mail(1);
+        seen.flags = flags(&["\\Seen"]);
+        append(&mut driver, &anywhere(&inbox), &[seen, mail(2)]).await.unwrap();
+        let (listing, seen) = list(&mut driver, &inbox, None).await.unwrap();
+        let link = |key: &Key| Append {
+            source: key.clone(),
+            name: format!("kept{key}").into(),
+            flags: seen[key].clone(),
+        };
+        let gone = Key::name("gone").unwrap();
+        let mut messages: Vec<Append> = seen.keys().map(link).collect();
+        messages.push(Append { source: gone, name: "gone".into(), flags: flags(&[]) });
+        let into = kept.path().join("INBOX");
+        // Once more is as good as once.
+        for _ in 0..2 {
+            let linked = driver.link(&at(&inbox, &listing), &messages, &into).await.unwrap();
+            assert_eq!(linked.unwrap().len(), 2);
+        }
+        let inodes = |directory: &Path| -> Vec<u64> {
+            let inode = |path: &PathBuf| fs::metadata(path).unwrap().ino();
+            let mut found: Vec<u64> = files(directory).iter().map(inode).collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(inodes(&into), inodes(&root.path().join("INBOX")));
+        let (_, there) = list(&mut keeper, &inbox, None).await.unwrap();
+        let there: Vec<_> = there.values().cloned().collect();
+        assert!(there.contains(&flags(&["\\Seen"])) && there.len() == 2, "{there:?}");
+    });
+}
+
+#[test]
 fn a_message_that_is_cut_off_leaves_no_trace() {
     let root = TempDir::new().unwrap();
     run(async {

@@ -1,5 +1,10 @@
 //! Rounds between stores in memory, one thing at a time.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use mail::{
     Side, Sides,
     driver::memory::MemoryOptions,
@@ -77,6 +82,52 @@ async fn the_mark_of_a_removal_that_was_cut_off_does_not_come_along_with_a_move(
     let body = String::from_utf8(moved).unwrap();
     let expected = ("Archive".to_owned(), body, flags(&["\\Seen"]).to_string());
     assert_eq!(all.into_iter().collect::<Vec<_>>(), [(expected, 1)]);
+}
+
+/// A server that does not tell what it calls what it got, and a person who is quick.
+#[tokio::test]
+async fn what_is_removed_before_its_key_is_told_stays_removed() {
+    let mut acted = 0;
+    for (incremental, calls) in
+        [false, true].into_iter().flat_map(|it| (0..60).map(move |n| (it, n)))
+    {
+        let right = MemoryOptions { incremental, tells_keys: false, ..MemoryOptions::default() };
+        let mut world = World::new(Sides { left: MemoryOptions::default(), right });
+        let (inbox, archive) = (folder("INBOX"), folder("Archive"));
+        world.stores.left.add_folder(&archive);
+        world.settle().await;
+        let (removed, moved, twin) = (world.message(), world.message(), world.message());
+        for body in [&removed, &moved, &twin, &twin] {
+            world.stores.left.deliver(&inbox, body, flags(&["\\Seen"]));
+        }
+        let (stores, bodies) = (world.stores.clone(), (removed.clone(), moved.clone()));
+        let done = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&done);
+        world.fuse.surprise(calls, move || {
+            for (folder, key, body, _) in stores.right.contents() {
+                if body == bodies.0 {
+                    stores.right.take(&folder, &key);
+                    noted.store(true, Ordering::SeqCst);
+                } else if body == bodies.1 {
+                    stores.right.shift(&folder, &key, &archive);
+                }
+            }
+        });
+        // It may come late, in a round that finds nothing else to do.
+        for _ in 0..8 {
+            world.settle().await;
+        }
+        let all = world.assert_equal();
+        let count = |body: &[u8]| -> usize {
+            let body = String::from_utf8_lossy(body);
+            all.iter().filter(|(key, _)| key.1 == body).map(|(_, count)| count).sum()
+        };
+        let was_removed = done.load(Ordering::SeqCst);
+        acted += usize::from(was_removed);
+        let expected = (usize::from(!was_removed), 1, 2);
+        assert_eq!((count(&removed), count(&moved), count(&twin)), expected, "{calls}: {all:?}");
+    }
+    assert!(acted > 20, "the person was quick enough {acted} times only");
 }
 
 #[tokio::test]

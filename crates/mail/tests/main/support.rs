@@ -15,7 +15,10 @@ use mail::{
     Body, Checkpoint, Driver, FlagChange, Flags, FolderName, Key, Part,
     driver::{
         Append, Appended, At, FlagGroup, Listing,
-        imap::{ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security, Timeouts},
+        imap::{
+            Compressing, ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security,
+            Timeouts,
+        },
     },
     pipe,
 };
@@ -40,6 +43,7 @@ pub(crate) fn settings(port: u16, user: &str) -> ImapSettings {
         ca_file: None,
         without: Vec::new(),
         read_only: false,
+        compress: Compressing::Never,
         timeouts: Timeouts {
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(10),

@@ -13,7 +13,10 @@ use mail::{
     Body, Driver as _, FlagChange, Flags, FolderName, Key, Part,
     driver::{
         Append, At, FlagGroup,
-        imap::{ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security, Timeouts},
+        imap::{
+            Compressing, ImapDriver, ImapSettings, ImapStore, Limits, Login, Secret, Security,
+            Timeouts,
+        },
     },
     pipe,
 };
@@ -201,6 +204,7 @@ impl<'a> Account<'a> {
             ca_file: None,
             without: Vec::new(),
             read_only: false,
+            compress: Compressing::Never,
             timeouts: Timeouts::default(),
             limits: Limits::default(),
         })

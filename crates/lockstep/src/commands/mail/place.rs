@@ -1,6 +1,11 @@
 //! Stores by their addresses.
 
-use std::{env, fs, path::PathBuf, process::Command, sync::Arc};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use mail::{
@@ -16,7 +21,10 @@ use mail::{
 };
 use model::Time;
 
-use super::settings::{self, AccountFile, StoreFile};
+use super::{
+    oauth::Refresh,
+    settings::{self, AccountFile, StoreFile},
+};
 use crate::failure::Failure;
 
 /// An address, taken apart.
@@ -148,6 +156,7 @@ pub(super) fn connect(name: &str, side: Side, file: &StoreFile) -> Result<Arc<dy
                 ca_file: file.ca_file.clone(),
                 without: file.without.iter().map(|name| name.to_uppercase()).collect(),
                 read_only: file.read_only,
+                compress: file.compress,
                 timeouts: Timeouts::default(),
                 limits: Limits::default(),
             };
@@ -163,7 +172,7 @@ pub(super) fn connect(name: &str, side: Side, file: &StoreFile) -> Result<Arc<dy
     if file.read_only {
         store = Arc::new(Controlled::new(store, ReadOnly));
     }
-    if is_imap {
+    if is_imap || file.utf7 {
         store = Arc::new(Controlled::new(store, Utf7));
     }
     if !file.names.is_empty() {
@@ -172,34 +181,52 @@ pub(super) fn connect(name: &str, side: Side, file: &StoreFile) -> Result<Arc<dy
     Ok(store)
 }
 
-/// Gets what proves who the user is, from where the file says.
+/// Where a secret comes from: one of these, or none.
+pub(super) struct Source<'a> {
+    /// A command that prints it.
+    pub(super) command: Option<&'a str>,
+    /// A file whose first line it is.
+    pub(super) file: Option<&'a Path>,
+    /// A variable of the environment.
+    pub(super) env: Option<&'a str>,
+}
+
+/// Gives a secret, if it is said where it comes from.
+pub(super) fn secret(source: &Source<'_>) -> Result<Option<String>> {
+    Ok(Some(match (source.command, source.file, source.env) {
+        (None, None, None) => return Ok(None),
+        (Some(command), None, None) => printed_by(command)?,
+        (None, Some(path), None) => {
+            let text = fs::read_to_string(path);
+            first_line(&text.with_context(|| format!("cannot read {}", path.display()))?)
+        }
+        (None, None, Some(name)) => {
+            env::var(name).with_context(|| format!("the variable {name} is not set"))?
+        }
+        _ => {
+            let message = "it is said more than once where a secret comes from";
+            return Err(Failure::usage(message, "keep one of command, file and env").into());
+        }
+    }))
+}
+
+/// Gives what proves who the user is, from where the file says.
 fn login(file: &StoreFile) -> Result<Login> {
-    let sources = [
-        file.password_command.is_some(),
-        file.password_file.is_some(),
-        file.password_env.is_some(),
-        file.token_command.is_some(),
-    ];
-    if sources.into_iter().filter(|given| *given).count() != 1 {
-        return Err(Failure::usage(
+    let password = secret(&Source {
+        command: file.password_command.as_deref(),
+        file: file.password_file.as_deref(),
+        env: file.password_env.as_deref(),
+    })?;
+    match (password, &file.token_command, &file.oauth) {
+        (Some(password), None, None) => Ok(Login::Password(Secret(password))),
+        (None, Some(command), None) => Ok(Login::Token(Secret(printed_by(command)?))),
+        (None, None, Some(oauth)) => Ok(Login::Fresh(Arc::new(Refresh::new(oauth)?))),
+        _ => Err(Failure::usage(
             "it is not said where its password comes from, or more than once",
-            "give one of password_command, password_file, password_env and token_command",
+            "give one of password_command, password_file, password_env, token_command and oauth",
         )
-        .into());
+        .into()),
     }
-    if let Some(command) = &file.token_command {
-        return Ok(Login::Token(Secret(printed_by(command)?)));
-    }
-    let password = if let Some(command) = &file.password_command {
-        printed_by(command)?
-    } else if let Some(path) = &file.password_file {
-        let text = fs::read_to_string(path);
-        first_line(&text.with_context(|| format!("cannot read {}", path.display()))?)
-    } else {
-        let name = file.password_env.as_deref().unwrap_or_default();
-        env::var(name).with_context(|| format!("the variable {name} is not set"))?
-    };
-    Ok(Login::Password(Secret(password)))
 }
 
 fn printed_by(command: &str) -> Result<String> {

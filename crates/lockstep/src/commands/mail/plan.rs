@@ -73,7 +73,7 @@ impl ApplyArgs {
         let context = Context { now: &now, progress: &|_| {} };
         let session = Session::new(&opened.account, &opened.state, &context);
         let summary = session.round(&Mode::Only(Box::new(written.plan))).await?;
-        Ok(ExitCode::from(report(&written.account, &summary, false, out)?))
+        Ok(ExitCode::from(report(&written.account, &summary, &[], false, out)?))
     }
 }
 

@@ -7,6 +7,7 @@ use model::{
 };
 use serde_json::{Value, json};
 
+use super::show;
 use crate::{
     config::Config,
     connect::{self, pages, unexpected},
@@ -87,10 +88,11 @@ fn readable(account: &MailAccount) -> String {
     }
     let row = |folder: &Value| {
         let (name, proved) = (printable(word(folder, "folder")), word(folder, "proved"));
-        vec![name, of(folder, "messages").to_string(), proved.to_owned()]
+        let late = show::is_late(Time::parse(proved).ok(), account.interval);
+        vec![name, of(folder, "messages").to_string(), proved.to_owned(), show::mark(late)]
     };
     let rows: Vec<_> = list(standing, "folders").iter().map(row).collect();
-    text.push_str(&table(&["folder", "messages", "the same at"], &rows));
+    text.push_str(&table(&show::HEADS, &rows));
     text
 }
 
@@ -108,8 +110,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 
 /// Tells whether both sides were not known to be the same for more than two intervals.
 fn is_late(account: &MailAccount) -> bool {
-    let proved = Time::parse(word(&account.standing, "proved"));
-    proved.map_or(true, |proved| super::place::now() > proved.plus(account.interval * 2))
+    show::is_late(Time::parse(word(&account.standing, "proved")).ok(), account.interval)
 }
 
 /// Lets held removals through at the next round.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use mail::{
     Sides,
     controller::{Hide, Rule},
+    driver::imap::Compressing,
     engine::Settings,
     plan::Guard,
 };
@@ -62,6 +63,9 @@ pub(super) struct StoreFile {
     /// A command that prints an access token, in place of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_command: Option<String>,
+    /// Who gives access tokens, in place of a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) oauth: Option<OauthFile>,
     /// A file with certificates to trust in place of the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ca_file: Option<PathBuf>,
@@ -71,6 +75,13 @@ pub(super) struct StoreFile {
     /// Whether nothing may be changed.
     #[serde(default)]
     pub(super) read_only: bool,
+    /// When a connection is compressed.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub(super) compress: Compressing,
+    /// Whether the directories of a Maildir have folder names in modified UTF-7, as other programs
+    /// write them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) utf7: bool,
     /// Other names for folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) names: Vec<Rule>,
@@ -80,6 +91,41 @@ pub(super) struct StoreFile {
     /// Bytes of messages that may pass in a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bytes_a_second: Option<u32>,
+}
+
+/// Who gives access tokens, as the file says it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OauthFile {
+    /// The address that is asked for tokens.
+    pub(super) token_url: String,
+    /// What the service calls this program.
+    pub(super) client_id: String,
+    /// A command that prints the secret of this program, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret_command: Option<String>,
+    /// A file whose first line it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret_file: Option<PathBuf>,
+    /// A variable of the environment that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret_env: Option<String>,
+    /// A command that prints the refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token_command: Option<String>,
+    /// A file whose first line it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token_file: Option<PathBuf>,
+    /// A variable of the environment that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token_env: Option<String>,
+    /// What is to be allowed, where the service wants to be told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
+}
+
+fn is_usual(compressing: &Compressing) -> bool {
+    *compressing == Compressing::default()
 }
 
 /// How sides are kept in step, as the file says it.

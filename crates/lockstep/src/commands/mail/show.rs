@@ -1,6 +1,11 @@
 //! What is remembered of accounts: `status`, `conflicts`, `events`, `approve`.
 
-use std::process::ExitCode;
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -65,8 +70,28 @@ pub(crate) struct ApproveArgs {
     server: bool,
 }
 
+const NANOS: i64 = 1_000_000_000;
+/// What is shown of each folder.
+pub(super) const HEADS: [&str; 4] = ["folder", "messages", "the same at", ""];
+
 fn time(seconds: i64) -> String {
-    Time(seconds.saturating_mul(1_000_000_000)).to_string()
+    Time(seconds.saturating_mul(NANOS)).to_string()
+}
+
+/// Tells whether both sides were not known to be the same for more than two intervals.
+pub(super) fn is_late(proved: Option<Time>, interval: Duration) -> bool {
+    proved.is_none_or(|proved| place::now() > proved.plus(interval * 2))
+}
+
+/// Marks what is late: with a word, and in red where somebody looks.
+pub(super) fn mark(late: bool) -> String {
+    match late {
+        false => String::new(),
+        true if io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none() => {
+            "\u{1b}[31mLATE\u{1b}[0m".to_owned()
+        }
+        true => "LATE".to_owned(),
+    }
 }
 
 /// Shows how far accounts are.
@@ -76,14 +101,18 @@ fn status(which: &Which, out: Output) -> Result<ExitCode> {
         let database = place::database(&name)?;
         let overview = database.overview(place::now())?;
         let (last, holds) = (database.runs(1)?.into_iter().next(), database.holds()?);
+        let interval = settings::load(&name)?.interval()?;
         let mut rows = Vec::new();
         let mut folders = Vec::new();
         for row in &overview.folders {
+            let late = is_late(row.proved.map(|at| Time(at.saturating_mul(NANOS))), interval);
             let proved = row.proved.map_or_else(|| "never".to_owned(), time);
             folders.push(json!({
                 "folder": row.name, "messages": row.messages, "proved": row.proved.map(time),
+                "late": late,
             }));
-            rows.push(vec![printable(row.name.as_str()), row.messages.to_string(), proved]);
+            let name = printable(row.name.as_str());
+            rows.push(vec![name, row.messages.to_string(), proved, mark(late)]);
         }
         let ran = match &last {
             None => "never synced".to_owned(),
@@ -97,7 +126,7 @@ fn status(which: &Which, out: Output) -> Result<ExitCode> {
             let waits = if hold.approved { "approved" } else { "held" };
             text.push_str(&printable(&format!("{waits}: {} ({})\n", hold.why, hold.token)));
         }
-        text.push_str(&table(&["folder", "messages", "the same at"], &rows));
+        text.push_str(&table(&HEADS, &rows));
         shown.push(json!({"account": name, "last": last, "holds": holds, "folders": folders}));
     }
     out.data(&json!(shown), || text)?;

@@ -4,20 +4,23 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
-use indicatif::ProgressBar;
 use mail::{
     Side,
-    engine::{Context, Counts, Mode, Progress, Session, Summary, undo},
+    engine::{Context, Counts, Mode, Session, Summary, undo},
+    state::Event,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     place::{self, Opened, now},
     plan::readable,
+    progress::Bars,
     settings,
 };
 use crate::output::{Output, printable, raw};
 
+/// Events that are shown with the round that they tell of; `mail events` shows all.
+const EVENTS_MAX: u32 = 10_000;
 /// The exit code where removals are held.
 const HELD: u8 = 3;
 
@@ -62,51 +65,33 @@ impl SyncArgs {
         let mut worst = 0;
         for name in names {
             let opened = place::open(&name)?;
-            let bar = out.bar(None, "{spinner} {msg}")?;
-            let show = |progress| tell(&bar, &name, &progress);
+            let before = place::database(&name)?.last_event()?;
+            let bars = Bars::new(&name, out)?;
+            let show = |progress| bars.tell(&progress);
             let context = Context { now: &now, progress: &show };
             let session = Session::new(&opened.account, &opened.state, &context);
-            let summary = session.round(&mode).await?;
-            bar.finish_and_clear();
-            worst = worst.max(report(&name, &summary, self.dry_run, out)?);
+            let summary = session.round(&mode).await;
+            drop(session);
+            bars.end();
+            let summary = summary?;
+            let events = place::database(&name)?.events(before, EVENTS_MAX)?;
+            worst = worst.max(report(&name, &summary, &events, self.dry_run, out)?);
         }
         Ok(ExitCode::from(worst))
     }
 }
 
-/// Shows progress, where someone looks.
-fn tell(bar: &ProgressBar, name: &str, progress: &Progress) {
-    match progress {
-        Progress::Folders(count) => {
-            bar.set_message(format!("{name}: {count} folders to look into"))
-        }
-        Progress::Examined(folder) => bar.set_message(printable(&format!("{name}: {folder}"))),
-        Progress::Copying(folder, count) => {
-            bar.set_message(printable(&format!("{name}: {folder}: {count} messages to copy")));
-        }
-        Progress::Copied(folder, messages, bytes) => {
-            let text = format!("{name}: {folder}: {messages} messages, {} copied", size(*bytes));
-            bar.set_message(printable(&text));
-        }
-        Progress::Applied(folder) => {
-            bar.set_message(printable(&format!("{name}: {folder} is done")));
-        }
-        Progress::Waiting(grace) => bar.set_message(format!(
-            "{name}: waiting {} s for a server to end what a lost connection had begun",
-            grace.as_secs_f64()
-        )),
-    }
-    bar.tick();
-}
-
 /// Writes what a round did; gives the exit code.
-pub(super) fn report(name: &str, summary: &Summary, dry: bool, out: Output) -> Result<u8> {
-    let mut shown = serde_json::to_value(summary)?;
-    if let Some(fields) = shown.as_object_mut() {
-        fields.insert("account".to_owned(), json!(name));
-        if dry {
-            fields.insert("plan".to_owned(), serde_json::to_value(&summary.plan)?);
-        }
+pub(super) fn report(
+    name: &str,
+    summary: &Summary,
+    events: &[Event],
+    dry: bool,
+    out: Output,
+) -> Result<u8> {
+    let mut shown = shown(name, summary, events)?;
+    if let Some(fields) = shown.as_object_mut().filter(|_| dry) {
+        fields.insert("plan".to_owned(), serde_json::to_value(&summary.plan)?);
     }
     out.data(&shown, || if dry { readable(name, &summary.plan) } else { told(name, summary) })?;
     for problem in &summary.problems {
@@ -124,6 +109,16 @@ pub(super) fn report(name: &str, summary: &Summary, dry: bool, out: Output) -> R
     } else {
         0
     })
+}
+
+/// Gives what a round did for programs, with the events that tell of it.
+fn shown(name: &str, summary: &Summary, events: &[Event]) -> Result<Value> {
+    let mut shown = serde_json::to_value(summary)?;
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("account".to_owned(), json!(name));
+        fields.insert("events".to_owned(), serde_json::to_value(events)?);
+    }
+    Ok(shown)
 }
 
 /// Says in a few lines what a round did.
@@ -203,18 +198,18 @@ async fn watch_connected(
 ) -> Result<()> {
     let context = Context { now: &now, progress: &|_| {} };
     let session = Session::new(&opened.account, &opened.state, &context);
+    let mut last = place::database(name)?.last_event()?;
     loop {
         let summary = session.round(&Mode::Apply).await?;
+        let events = place::database(name)?.events(last, EVENTS_MAX)?;
+        last = events.last().map_or(last, |event| event.seq);
         let is_news =
             !summary.is_quiet() || !summary.problems.is_empty() || !summary.held.is_empty();
         if is_news && out.json {
-            let mut line = serde_json::to_value(&summary)?;
-            if let Some(fields) = line.as_object_mut() {
-                fields.insert("account".to_owned(), json!(name));
-            }
+            let line = shown(name, &summary, &events)?;
             raw(format!("{line}\n").as_bytes())?;
         } else if is_news {
-            report(name, &summary, false, out)?;
+            report(name, &summary, &events, false, out)?;
         }
         *failures = 0;
         session.wait(interval).await?;

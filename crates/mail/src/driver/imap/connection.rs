@@ -10,10 +10,10 @@ use smol_str::format_smolstr;
 
 use super::{
     command::quoted,
-    login::log_in,
+    login::{compress, log_in},
     reply::{Code, Reply},
     session::{Sent, Session},
-    settings::ImapSettings,
+    settings::{Compressing, ImapSettings},
     uids::Uids,
     wire::Traffic,
 };
@@ -127,6 +127,11 @@ impl ImapDriver {
         }
         if self.session.is_none() {
             self.session = Some(log_in(&self.store.settings).await?);
+        }
+        if self.store.settings.compress == Compressing::Slow
+            && let Some(session) = self.session.as_mut().filter(|one| one.wire.is_slow())
+        {
+            compress(session).await?;
         }
         self.session.as_mut().ok_or_else(|| Error::Internal("a session was just made".to_owned()))
     }

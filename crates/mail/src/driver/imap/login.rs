@@ -9,7 +9,7 @@ use super::{
     command::quoted,
     reply::{Code, Reply, Said, Verdict},
     session::{Session, refused, shown},
-    settings::{ImapSettings, Login, Security},
+    settings::{Compressing, ImapSettings, Login, Security},
     wire::Wire,
 };
 
@@ -43,7 +43,22 @@ pub(super) async fn log_in(settings: &ImapSettings) -> Result<Session> {
         session.run("CAPABILITY", |_| Ok(())).await?;
     }
     introduce(&mut session).await?;
+    if settings.compress == Compressing::Always {
+        compress(&mut session).await?;
+    }
     Ok(session)
+}
+
+/// Compresses the connection from here on, if the server can.
+pub(super) async fn compress(session: &mut Session) -> Result<()> {
+    if session.can("COMPRESS=DEFLATE") {
+        let sent = session.start("COMPRESS DEFLATE").await?;
+        if session.finish(sent, |_| Ok(())).await?.verdict == Verdict::Ok {
+            session.wire.compress();
+        }
+        session.unlearn("COMPRESS=DEFLATE");
+    }
+    Ok(())
 }
 
 /// Reads the greeting, and tells whether the server takes the user as known already.
@@ -69,7 +84,10 @@ async fn greeted(wire: &mut Wire) -> Result<bool> {
 /// Logs in; what the server could do before may be another thing afterwards.
 async fn prove(session: &mut Session) -> Result<()> {
     let user = session.settings.user.clone();
-    let login = session.settings.login.clone();
+    let login = match session.settings.login.clone() {
+        Login::Fresh(tokens) => Login::Token(tokens.token().await?),
+        known => known,
+    };
     let said = match &login {
         Login::Password(password) if session.can("AUTH=PLAIN") => {
             let proof = format!("\0{user}\0{}", password.0);
@@ -98,7 +116,7 @@ async fn prove(session: &mut Session) -> Result<()> {
             let proof = format!("user={user}\u{1}auth=Bearer {}\u{1}\u{1}", token.0);
             authenticate(session, "XOAUTH2", &proof, "").await?
         }
-        Login::Password(_) | Login::Token(_) => {
+        Login::Password(_) | Login::Token(_) | Login::Fresh(_) => {
             return Err(Error::Unauthenticated(format!(
                 "mail server {} offers no way to log in with {}",
                 session.settings.host,

@@ -1,6 +1,9 @@
 //! How a connection to an IMAP server is made, and what a server may not exceed.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use model::{BoxFuture, Result};
+use serde::{Deserialize, Serialize};
 
 /// What is needed to open one connection.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct ImapSettings {
     pub without: Vec<String>,
     /// Whether everything that would change the account is refused.
     pub read_only: bool,
+    /// When the connection is compressed, if the server can do that.
+    pub compress: Compressing,
     /// How long to wait for a server.
     pub timeouts: Timeouts,
     /// What a server may send.
@@ -38,6 +43,19 @@ pub enum Security {
     Plain,
 }
 
+/// When a connection is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compressing {
+    /// Never.
+    Never,
+    /// Once it has shown that it is so slow that compression saves time.
+    #[default]
+    Slow,
+    /// From the log-in on.
+    Always,
+}
+
 /// How a user proves who it is.
 #[derive(Clone, Debug)]
 pub enum Login {
@@ -45,6 +63,14 @@ pub enum Login {
     Password(Secret),
     /// An access token, sent with OAUTHBEARER where it is offered and with XOAUTH2 otherwise.
     Token(Secret),
+    /// Access tokens, each asked for when a connection needs one.
+    Fresh(Arc<dyn Tokens>),
+}
+
+/// What gives access tokens that are valid now.
+pub trait Tokens: fmt::Debug + Send + Sync {
+    /// Gives one.
+    fn token(&self) -> BoxFuture<'_, Result<Secret>>;
 }
 
 /// A text that is never shown.

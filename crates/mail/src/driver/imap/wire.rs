@@ -17,10 +17,17 @@ use tokio_rustls::{
     },
 };
 
-use super::settings::{ImapSettings, Limits, Security, Timeouts};
+use super::{
+    deflate::Deflated,
+    settings::{ImapSettings, Limits, Security, Timeouts},
+};
 
 /// How much is read from the network at once.
 const PIECE: usize = 64 << 10;
+/// So many bytes of messages say how fast a connection is.
+const SAMPLE_BYTES: u64 = 1 << 20;
+/// Bytes a second below which compression saves time, although servers are slow at it.
+const SLOW_BYTES_A_SECOND: f64 = 20e6;
 
 /// Whatever carries bytes in both directions.
 trait Pipe: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -35,6 +42,9 @@ pub(super) struct Wire {
     host: String,
     timeouts: Timeouts,
     line_bytes_max: usize,
+    deflated: Option<Deflated>,
+    /// Bytes of messages that came, and how long they were waited for.
+    streamed: (u64, Duration),
     /// The number of bytes that came in and went out, of which the figures are made.
     pub(super) traffic: Traffic,
 }
@@ -78,6 +88,8 @@ impl Wire {
             host: host.to_owned(),
             timeouts,
             line_bytes_max: limits.line_bytes_max,
+            deflated: None,
+            streamed: (0, Duration::ZERO),
             traffic: Traffic::default(),
         }
     }
@@ -101,6 +113,19 @@ impl Wire {
         Ok(Self::over(Box::new(stream), host, self.timeouts, &settings.limits))
     }
 
+    /// Compresses from here on.
+    pub(super) fn compress(&mut self) {
+        self.deflated = Some(Deflated::new(self.input.split_off(self.at)));
+    }
+
+    /// Tells whether messages come so slowly that compression would save time.
+    pub(super) fn is_slow(&self) -> bool {
+        let (bytes, waited) = self.streamed;
+        self.deflated.is_none()
+            && bytes >= SAMPLE_BYTES
+            && (bytes as f64) < SLOW_BYTES_A_SECOND * waited.as_secs_f64()
+    }
+
     /// The name of the server, for messages.
     pub(super) fn host(&self) -> &str {
         &self.host
@@ -118,7 +143,11 @@ impl Wire {
 
     /// Sends all that waits.
     pub(super) async fn flush(&mut self) -> Result<()> {
-        let output = std::mem::take(&mut self.output);
+        let mut output = std::mem::take(&mut self.output);
+        if let Some(deflated) = self.deflated.as_mut().filter(|_| !output.is_empty()) {
+            let packed = deflated.pack(&output);
+            output = packed.map_err(|error| unavailable(&self.host, &error.to_string()))?;
+        }
         for piece in output.chunks(PIECE) {
             let sent = timeout(self.timeouts.silence, self.pipe.write_all(piece)).await;
             self.told(sent, "takes nothing any more")?;
@@ -163,7 +192,10 @@ impl Wire {
     /// Gives up to so many bytes of what comes next, at least one.
     pub(super) async fn piece(&mut self, bytes_max: u64) -> Result<&[u8]> {
         if self.at == self.input.len() {
+            let asked = Instant::now();
             self.fill(self.timeouts.silence).await?;
+            self.streamed.0 += self.input.len() as u64;
+            self.streamed.1 += asked.elapsed();
         }
         let start = self.at;
         let left = self.input.len() - start;
@@ -198,16 +230,30 @@ impl Wire {
     async fn read(&mut self, within: Duration) -> Option<io::Result<usize>> {
         self.input.clear();
         self.at = 0;
-        timeout(within, self.pipe.read_buf(&mut self.input)).await.ok()
+        let deadline = Instant::now() + within;
+        loop {
+            let packed = match &mut self.deflated {
+                None => &mut self.input,
+                Some(deflated) => match deflated.unpack(&mut self.input) {
+                    Ok(0) => &mut deflated.packed,
+                    unpacked => return Some(unpacked),
+                },
+            };
+            let read = timeout_at(deadline, self.pipe.read_buf(packed)).await.ok()?;
+            if let Ok(count) = &read {
+                self.traffic.received += *count as u64;
+            }
+            // What is compressed must still be unpacked.
+            if self.deflated.is_none() || !matches!(read, Ok(1..)) {
+                return Some(read);
+            }
+        }
     }
 
     fn took(&mut self, read: io::Result<usize>) -> Result<()> {
         match read {
             Ok(0) => Err(unavailable(&self.host, "closed the connection")),
-            Ok(count) => {
-                self.traffic.received += count as u64;
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) => Err(unavailable(&self.host, &format!("was lost: {error}"))),
         }
     }

@@ -1,6 +1,12 @@
 //! Flags, removal and moves: each is one rename.
 
-use std::{collections::BTreeSet, ffi::OsStr, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::Path,
+};
 
 use model::Result;
 
@@ -12,8 +18,8 @@ use super::{
     store::Core,
 };
 use crate::{
-    FlagChange, FolderName, Key,
-    driver::{Appended, At, FlagGroup},
+    FlagChange, Flags, FolderName, Key,
+    driver::{Append, Appended, At, FlagGroup},
 };
 
 /// What became of one file.
@@ -47,6 +53,49 @@ impl Core {
         }
         self.sync(&directory)?;
         Ok(done)
+    }
+
+    /// Gives the files of messages names in another directory as well.
+    pub(super) fn link(
+        &mut self,
+        at: &At,
+        messages: &[Append],
+        into: &Path,
+    ) -> Result<Option<Vec<Appended>>> {
+        let directory = self.open(at)?;
+        let mut linked = Vec::with_capacity(messages.len());
+        for message in messages {
+            let mut is_possible = true;
+            let base = FileName { base: &message.name, letters: "" };
+            let name = base.with(&Flags::new(message.flags.system(), []), &[]);
+            let name = name.unwrap_or_else(|| message.name.to_string());
+            let there = into.join("cur").join(name);
+            let done = self.on_file(&at.folder, &message.source, |_, entry| {
+                let path = entry.path(&directory);
+                match sync_file(&path).and_then(|()| fs::hard_link(&path, &there)) {
+                    Ok(()) => Ok(Moved::Done(entry.clone())),
+                    // An earlier attempt came as far as this.
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                        Ok(Moved::Done(entry.clone()))
+                    }
+                    Err(error) if is_missing(&error) => Ok(Moved::Missing),
+                    // It is another disk, or one that knows no second names.
+                    Err(_) => {
+                        is_possible = false;
+                        Ok(Moved::Taken)
+                    }
+                }
+            })?;
+            if !is_possible {
+                return Ok(None);
+            }
+            if done {
+                let (source, key) = (message.source.clone(), Key::name(&message.name)?);
+                linked.push(Appended { source, key: Some(key), stamp: None });
+            }
+        }
+        sync_directory(&into.join("cur"))?;
+        Ok(Some(linked))
     }
 
     /// Removes messages.
@@ -150,6 +199,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Puts a file onto the disk, which costs nothing if it has been there for long.
+fn sync_file(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Gives the name of a file after a change of its flags.

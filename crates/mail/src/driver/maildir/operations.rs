@@ -1,5 +1,7 @@
 //! What the engine asks of this driver, and where it is done.
 
+use std::path::Path;
+
 use model::{BoxFuture, Result};
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
@@ -74,6 +76,16 @@ impl Driver for MaildirDriver {
     ) -> BoxFuture<'a, Result<Vec<Appended>>> {
         let (at, messages) = (at.clone(), messages.to_vec());
         Box::pin(self.change(move |core| core.deliver(&at, &messages, from)))
+    }
+
+    fn link<'a>(
+        &'a mut self,
+        at: &'a At,
+        messages: &'a [Append],
+        into: &'a Path,
+    ) -> BoxFuture<'a, Result<Option<Vec<Appended>>>> {
+        let (at, messages, into) = (at.clone(), messages.to_vec(), into.to_owned());
+        Box::pin(self.run(move |core| core.link(&at, &messages, &into)))
     }
 
     fn flag<'a>(

@@ -47,6 +47,14 @@ impl MaildirStore {
         Self { settings: Arc::new(settings) }
     }
 
+    /// Gives the directory of a folder, whether it is there or not.
+    ///
+    /// # Errors
+    /// If this layout has no place for that name.
+    pub fn path_of(&self, folder: &FolderName) -> Result<PathBuf> {
+        self.settings.layout.path(&self.settings.root, folder)
+    }
+
     /// Makes a driver.
     pub fn driver(&self) -> MaildirDriver {
         MaildirDriver { settings: Arc::clone(&self.settings), core: None, watch: None }
@@ -56,6 +64,10 @@ impl MaildirStore {
 impl Connect for MaildirStore {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Driver>>> {
         Box::pin(async { Ok(Box::new(self.driver()) as Box<dyn Driver>) })
+    }
+
+    fn directory(&self, folder: &FolderName) -> Option<PathBuf> {
+        self.path_of(folder).ok()
     }
 }
 

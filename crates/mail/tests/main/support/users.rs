@@ -86,9 +86,10 @@ impl Users {
             format!("{count} × {folder} [{flags}] {start} deed {deed:?}")
         };
         let missing = expected.iter().filter(|(key, count)| all.get(*key) != Some(*count));
-        assert_eq!(missing.map(show).collect::<Vec<_>>(), Vec::<String>::new(), "lost or changed");
+        let missing: Vec<String> = missing.map(show).collect();
         let extra = all.iter().filter(|(key, count)| expected.get(*key) != Some(*count));
-        assert_eq!(extra.map(show).collect::<Vec<_>>(), Vec::<String>::new(), "too much");
+        let extra: Vec<String> = extra.map(show).collect();
+        assert!(missing.is_empty() && extra.is_empty(), "lost: {missing:#?}, more: {extra:#?}");
         self.settled.append(&mut self.touched);
     }
 
