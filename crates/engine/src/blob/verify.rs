@@ -13,8 +13,11 @@ use super::rows::{BlobRow, PartRow};
 #[derive(Default)]
 pub(crate) struct Parts {
     /// The parts that there must be, with the blob that they are of.
-    expected: BTreeMap<(Id, Id), (Option<BlobId>, Vec<Option<[u8; 32]>>)>,
+    expected: BTreeMap<(Id, Id), Expected>,
 }
+
+/// The blob, unless it is still being uploaded, and the hashes of the parts that were not seen yet.
+type Expected = (Option<BlobId>, Vec<Option<[u8; 32]>>);
 
 impl Parts {
     pub(crate) fn blob(&mut self, doc: Doc, findings: &mut Findings) {
