@@ -1,7 +1,9 @@
 //! A backend that is another Lockstep server, over HTTP.
 
 use std::{
+    collections::HashMap,
     fmt::{self, Write as _},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -87,6 +89,10 @@ impl fmt::Debug for RemoteOptions {
 const ANSWER_BYTES_MAX: usize = 1 << 30;
 /// Idle connections are dropped before the server does so, which would cost a failed try.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Namespaces for which it is remembered how new the last answer was that told of an absence.
+const ABSENCES_MAX: usize = 4_096;
+/// The header that says as of which revision an answer is.
+const REVISION: &str = "lockstep-revision";
 /// The longest wait that a server's "too many requests" is heeded for.
 const WAIT_SECONDS_MAX: u64 = 60;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -97,6 +103,21 @@ pub struct Remote {
     base: Uri,
     authorization: Option<HeaderValue>,
     options: RemoteOptions,
+    /// The newest revision of a namespace in which something was absent. Such an answer is an
+    /// error, which has no place for it.
+    absences: Mutex<HashMap<Namespace, Revision>>,
+}
+
+/// Why there is no answer, and as of which revision that is if it says.
+struct Refused {
+    error: Error,
+    as_of: Option<Revision>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, as_of: None }
+    }
 }
 
 impl fmt::Debug for Remote {
@@ -120,7 +141,7 @@ impl Remote {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_MAX)
             .build(connector);
-        Ok(Self { client, base, authorization, options })
+        Ok(Self { client, base, authorization, options, absences: Mutex::default() })
     }
 
     /// Asks once whether the server takes requests; nobody needs a token for that.
@@ -147,23 +168,24 @@ impl Remote {
         body: &impl Serialize,
         repeatable: bool,
         wait: Duration,
-    ) -> Result<A> {
+    ) -> Result<A, Refused> {
         let body = serde_json::to_vec(body)
             .map_err(|error| Error::Internal(format!("a request cannot be written: {error}")))?;
         let body = Bytes::from(body);
         let tries = if repeatable { self.options.tries_max.max(1) } else { 1 };
         let mut backoff = BACKOFF;
         for _ in 1..tries {
-            let delay = match self.once(path, body.clone(), wait).await {
+            let answer = self.once(path, body.clone(), wait).await;
+            let delay = match answer.as_ref().map_err(|refused| &refused.error) {
                 Err(Error::Unavailable(why)) => {
                     tracing::debug!(path, %why, "trying again");
                     backoff.delay()
                 }
                 Err(Error::TooManyRequests { seconds, .. }) => {
                     // A part of a second is added, so that not all who were refused come at once.
-                    Duration::from_secs(seconds.min(WAIT_SECONDS_MAX)) + backoff.delay()
+                    Duration::from_secs((*seconds).min(WAIT_SECONDS_MAX)) + backoff.delay()
                 }
-                answer => return answer,
+                _ => return answer,
             };
             sleep(delay).await;
         }
@@ -175,15 +197,18 @@ impl Remote {
         path: &'static str,
         body: Bytes,
         wait: Duration,
-    ) -> Result<A> {
+    ) -> Result<A, Refused> {
         let max = self.options.answer_max.saturating_add(wait);
         match timeout(max, self.exchange(path, body)).await {
             Ok(answer) => answer,
-            Err(_) => Err(self.unavailable(&format!("did not answer within {max:?}"))),
+            Err(_) => Err(self.unavailable(&format!("did not answer within {max:?}")).into()),
         }
     }
 
-    async fn exchange<A: DeserializeOwned>(&self, path: &str, body: Bytes) -> Result<A> {
+    async fn exchange<A>(&self, path: &str, body: Bytes) -> Result<A, Refused>
+    where
+        A: DeserializeOwned,
+    {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(at(&self.base, path)?)
@@ -198,16 +223,18 @@ impl Remote {
         let answer =
             self.client.request(request).await.map_err(|error| self.unavailable(&chain(&error)))?;
         let status = answer.status();
+        let as_of =
+            answer.headers().get(REVISION).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
             .collect()
             .await
             .map_err(|error| self.unavailable(&chain(&*error)))?
             .to_bytes();
         if status != StatusCode::OK {
-            return Err(self.refusal(status, &body));
+            return Err(Refused { error: self.refusal(status, &body), as_of });
         }
         serde_json::from_slice(&body).map_err(|error| {
-            Error::Internal(format!("the answer of {} cannot be read: {error}", self.base))
+            Error::Internal(format!("the answer of {} cannot be read: {error}", self.base)).into()
         })
     }
 
@@ -230,6 +257,23 @@ impl Remote {
         }
     }
 
+    /// Raises what a read asks for to where something was absent before, so that no later answer is
+    /// older than that.
+    fn at_least(&self, query: &Query, at_least: Revision) -> Revision {
+        let absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = query.namespace().and_then(|namespace| absences.get(namespace));
+        at_least.max(seen.copied().unwrap_or(0))
+    }
+
+    fn note_absence(&self, namespace: &Namespace, as_of: Revision) {
+        let mut absences = self.absences.lock().unwrap_or_else(PoisonError::into_inner);
+        if absences.len() >= ABSENCES_MAX && !absences.contains_key(namespace) {
+            absences.clear();
+        }
+        let seen = absences.entry(namespace.clone()).or_default();
+        *seen = as_of.max(*seen);
+    }
+
     fn unavailable(&self, why: &str) -> Error {
         Error::Unavailable(format!("the server at {} {why}", self.base))
     }
@@ -241,7 +285,8 @@ impl Backend for Remote {
             if write.request_id.is_none() && self.options.keys == Keys::Always {
                 write.request_id = Some(random::id()?);
             }
-            self.call("/v1/write", &write, write.request_id.is_some(), write.wait).await
+            let answer = self.call("/v1/write", &write, write.request_id.is_some(), write.wait);
+            answer.await.map_err(|refused| refused.error)
         })
     }
 
@@ -251,8 +296,17 @@ impl Backend for Remote {
             query: Query,
             at_least: Revision,
         }
+        let at_least = self.at_least(&query, at_least);
         let ask = Ask { query, at_least };
-        Box::pin(async move { self.call("/v1/read", &ask, true, Duration::ZERO).await })
+        Box::pin(async move {
+            let answer = self.call("/v1/read", &ask, true, Duration::ZERO).await;
+            answer.map_err(|Refused { error, as_of }| {
+                if let (Some(namespace), Some(as_of)) = (ask.query.namespace(), as_of) {
+                    self.note_absence(namespace, as_of);
+                }
+                error
+            })
+        })
     }
 
     fn events(
@@ -268,7 +322,10 @@ impl Backend for Remote {
             limit: u16,
         }
         let ask = Ask { namespace: namespace.clone(), after, limit };
-        Box::pin(async move { self.call("/v1/events", &ask, true, Duration::ZERO).await })
+        Box::pin(async move {
+            let answer = self.call("/v1/events", &ask, true, Duration::ZERO).await;
+            answer.map_err(|refused| refused.error)
+        })
     }
 }
 

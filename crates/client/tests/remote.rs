@@ -12,7 +12,8 @@ use client::{
 };
 use engine::{Engine, SystemClock};
 use model::{
-    Backend, Claim, Committed, Error, Page, Query, QueueCommand, UnitStatus, WorkerName, Write,
+    Backend, Claim, Committed, Error, Page, Query, QueueCommand, SpecName, SpecRef, UnitStatus,
+    WorkerName, Write,
 };
 use serde_json::{Value, json as value};
 use store::Memory;
@@ -166,8 +167,10 @@ impl Played {
                 Act::Sleep => std::future::pending().await,
                 Act::Say(status, text) => {
                     let length = text.len();
-                    let answer =
-                        format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{text}");
+                    let answer = format!(
+                        "HTTP/1.1 {status} X\r\nlockstep-revision: 9\r\n\
+                         content-length: {length}\r\n\r\n{text}"
+                    );
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 }
             }
@@ -228,6 +231,22 @@ async fn lost_answers_are_asked_for_again_with_the_same_key() {
     let keys: Vec<_> = heard.iter().map(|one| one.body["request_id"].as_str().unwrap()).collect();
     assert_eq!(keys.len(), 3);
     assert!(keys[0].len() == 32 && keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+}
+
+/// An error has no place for a revision, so it is the client that remembers it.
+#[tokio::test]
+async fn nothing_older_is_read_than_an_absence() {
+    const ABSENT: &str = r#"{"error": {"no_such_work_spec": "s"}}"#;
+    let played = Played::start(&[Act::Say(404, ABSENT)]).await;
+    let remote = remote(played.address, quick());
+    for name in ["n", "n", "m"] {
+        let spec = SpecRef { name: SpecName::new("s").unwrap(), id: None };
+        let read = remote.read(Query::Spec(namespace(name), spec), 0).await;
+        assert_eq!(read.unwrap_err(), Error::NoSuchWorkSpec("s".to_owned()));
+    }
+    let heard = played.heard.lock().unwrap();
+    let asked: Vec<_> = heard.iter().map(|one| one.body["at_least"].as_u64()).collect();
+    assert_eq!(asked, [Some(0), Some(9), Some(0)]);
 }
 
 #[tokio::test]

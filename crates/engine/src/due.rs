@@ -24,7 +24,10 @@ const ROUND: u32 = 500;
 const SWEEP: u32 = 500;
 /// Time between two looks for something to sweep.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// Time between two looks at what other nodes have written.
+/// The same where nothing tells that there is something: a node that has destroyed something may
+/// have gone before it was swept away.
+const SWEEP_ANYWAY_EVERY: Duration = Duration::from_secs(600);
+/// Time between two looks at what other nodes have written, each of which renews the lease.
 const PULSE_EVERY: Duration = Duration::from_secs(1);
 /// Longest sleep, so that a clock that was set back or forward is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
@@ -33,9 +36,9 @@ const ERROR_PAUSE: Duration = Duration::from_millis(500);
 
 /// Does what falls due, for ever.
 pub(crate) async fn run(shared: &Arc<Shared>) {
-    let next_sweep = shared.clock.now();
-    let first = if shared.store.is_shared() { next_sweep } else { Time::MAX };
-    let mut next = Next { sweep: next_sweep, pulse: first, renewal: first, told: None };
+    let sweep = shared.clock.now();
+    let pulse = if shared.store.is_shared() { sweep } else { Time::MAX };
+    let mut next = Next { sweep, sweep_anyway: sweep, pulse, told: None };
     loop {
         let outcome = turn(shared, &mut next).await;
         let now = shared.clock.now();
@@ -43,9 +46,8 @@ pub(crate) async fn run(shared: &Arc<Shared>) {
             Ok(()) => shared
                 .next_due()
                 .min(shared.waiters.next().unwrap_or(Time::MAX))
-                .min(next.sweep)
+                .min(if shared.has_rubble(now) { next.sweep } else { next.sweep_anyway })
                 .min(next.pulse)
-                .min(next.renewal)
                 .min(now.plus(SLEEP_MAX)),
             Err(error) => {
                 tracing::warn!(%error, "work that is due could not be done");
@@ -62,35 +64,42 @@ pub(crate) async fn run(shared: &Arc<Shared>) {
 /// When to look for what nobody tells of.
 struct Next {
     sweep: Time,
+    sweep_anyway: Time,
     pulse: Time,
-    renewal: Time,
     /// The epoch of the catalog that the others were told.
     told: Option<u64>,
 }
 
 async fn turn(shared: &Arc<Shared>, next: &mut Next) -> Result<()> {
     let applied = shared.applied_epoch();
-    let is_ahead = shared.myself.get().is_some() && applied > next.told;
-    if is_ahead || next.renewal <= shared.clock.now() {
+    let joined = shared.myself.get().is_some();
+    if joined && applied > next.told {
+        // Whoever publishes waits for this, so the others hear of it at once.
         let asked = Instant::now();
         submit(shared, Kind::Renew).await?;
         shared.renewed(asked);
         next.told = applied;
-        next.renewal = shared.clock.now().plus(node::RENEW_EVERY);
     }
     let is_hinted = shared.is_hinted.swap(false, Ordering::AcqRel) && shared.waiters.any();
-    if is_hinted || next.pulse <= shared.clock.now() {
-        pulse::look(shared).await?;
+    let is_time = next.pulse <= shared.clock.now();
+    if is_hinted || is_time {
+        pulse::look(shared, is_time).await?;
+    }
+    if is_time {
         next.pulse = shared.clock.now().plus(PULSE_EVERY);
     }
     while shared.next_due() <= shared.clock.now() {
         once(shared).await?;
     }
     shared.waiters.wake_due(shared.clock.now(), &shared.bell);
-    if next.sweep <= shared.clock.now() {
+    let now = shared.clock.now();
+    if next.sweep_anyway <= now || (next.sweep <= now && shared.has_rubble(now)) {
+        shared.is_destroyed.store(false, Ordering::Release);
         let more = submit(shared, Kind::Sweep(Vec::new())).await?;
-        let pause = if more { Duration::ZERO } else { SWEEP_EVERY };
-        next.sweep = shared.clock.now().plus(pause);
+        shared.is_destroyed.fetch_or(more, Ordering::AcqRel);
+        let now = shared.clock.now();
+        next.sweep = now.plus(if more { Duration::ZERO } else { SWEEP_EVERY });
+        next.sweep_anyway = now.plus(SWEEP_ANYWAY_EVERY);
     }
     Ok(())
 }

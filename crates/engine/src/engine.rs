@@ -8,13 +8,14 @@ use model::{
     Tracer, Write, limits,
 };
 use store::Store;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Clock,
     blob::Referring,
     due, expr,
     node::{Applied, Myself},
+    pulse::Follower,
     read::{Ask, ask},
     request,
     shared::{Listener, SecretOf, Shared},
@@ -57,8 +58,8 @@ impl Engine {
     }
 
     /// Sets who else looks when another node has told of a commit; there can be only one.
-    pub(crate) fn ring_on_hint(&self, hint: Arc<Notify>) {
-        let _first = self.shared.on_hint.set(hint);
+    pub(crate) fn follow(&self, follower: Follower) {
+        let _first = self.shared.follower.set(follower);
     }
 
     /// Joins the nodes of a shared store under a name that no other has: [`Engine::run_due`] then
@@ -161,15 +162,23 @@ impl Engine {
         reply.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    async fn write_and_wait(&self, write: Write) -> Result<Committed> {
+    async fn write_once(&self, write: Write) -> Result<Committed> {
         check(&write)?;
+        let write = Arc::new(write);
+        match self.write_and_wait(Arc::clone(&write)).await {
+            Err(error) if write.request_id.is_some() && request::is_lasting(&error) => {
+                request::refuse(&self.shared, write, error).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn write_and_wait(&self, write: Arc<Write>) -> Result<Committed> {
         if let Some(outcome) = workflow::intercept(&self.shared, &write).await {
             return outcome;
         }
         let deadline = self.shared.clock.now().plus(write.wait.min(limits::WAIT_MAX));
-        let waits = !write.wait.is_zero();
-        let write = Arc::new(write);
-        if !waits {
+        if write.wait.is_zero() {
             let committed = self.write_now(Arc::clone(&write)).await?.committed;
             if write.commands.iter().any(is_destroy) {
                 workflow::everywhere(&self.shared).await;
@@ -269,7 +278,7 @@ pub(crate) fn merge(write: &Write, committed: &mut Committed, claimed: Committed
 
 impl Backend for Engine {
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Committed>> {
-        Box::pin(self.write_and_wait(write))
+        Box::pin(self.write_once(write))
     }
 
     fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {

@@ -16,13 +16,12 @@ use tokio::time::Instant;
 
 use crate::shared::Shared;
 
-/// How long a node counts as alive after it was last heard of.
+/// How long a node counts as alive after it was last heard of. It renews this once a second, so one
+/// renewal may fail before others give it up.
 const LEASE: Duration = Duration::from_secs(3);
 /// How much of that a node counts on itself: the clocks of this machine and of the store may run
 /// a quarter differently fast.
 const OWN_LEASE: Duration = Duration::from_millis(2_400);
-/// Time between two renewals: one may fail before others give a node up.
-pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How long the row of a node that was given up is kept for people to see.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// Nodes that are looked at.
@@ -88,9 +87,14 @@ impl Lease {
     }
 }
 
-/// Renews this node's lease, and forgets nodes that were given up long ago.
-pub(crate) fn renew(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<()> {
-    let Some(myself) = shared.myself.get() else { return Ok(()) };
+/// Renews this node's lease.
+pub(crate) fn renew(tx: &mut dyn Tx, shared: &Shared, now: Time) -> Result<()> {
+    row(shared, now).map_or(Ok(()), |(table, doc)| tx.save(table, vec![doc]))
+}
+
+/// Gives this node's row with a lease from now on, once it has joined the others.
+pub(crate) fn row(shared: &Shared, now: Time) -> Option<(&'static Table, Doc)> {
+    let myself = shared.myself.get()?;
     let info = NodeInfo {
         name: myself.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,7 +104,7 @@ pub(crate) fn renew(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<
         epoch: shared.applied_epoch(),
         fingerprint: shared.stages.fingerprint(),
     };
-    tx.put(&NodeRow(info))
+    Some((NodeRow::TABLE, NodeRow(info).to_doc()))
 }
 
 /// Takes this node's row away, because it ends in good order, with those of nodes long gone.

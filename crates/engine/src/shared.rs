@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     Clock, expr,
     node::{Lease, Myself},
+    pulse::Follower,
     waiters::Waiters,
     workflow::{Stages, driver::Drivers},
 };
@@ -32,6 +33,10 @@ pub(crate) struct Shared {
     next_due: AtomicI64,
     /// When something that another node has written falls due next, as of the last look.
     others_due: AtomicI64,
+    /// From when on there is something to sweep away, as of the last look.
+    next_sweep: AtomicI64,
+    /// Whether something was destroyed here and not all of it is swept away yet.
+    pub(crate) is_destroyed: AtomicBool,
     /// The last look at what falls due that was noted.
     noted: Mutex<u64>,
     looks: AtomicU64,
@@ -47,7 +52,7 @@ pub(crate) struct Shared {
     /// Whether another node has told of a commit since the last look.
     pub(crate) is_hinted: AtomicBool,
     /// Who else looks when another node has told of a commit.
-    pub(crate) on_hint: OnceLock<Arc<Notify>>,
+    pub(crate) follower: OnceLock<Follower>,
     /// This node, once it has joined the others.
     pub(crate) myself: OnceLock<Myself>,
     /// Who hears of each commit before its caller does.
@@ -89,6 +94,8 @@ impl Shared {
             // Unknown until the first job has looked, so the first call looks.
             next_due: AtomicI64::new(i64::MIN),
             others_due: AtomicI64::new(i64::MAX),
+            next_sweep: AtomicI64::new(i64::MAX),
+            is_destroyed: AtomicBool::new(false),
             noted: Mutex::new(0),
             looks: AtomicU64::new(0),
             seed,
@@ -97,7 +104,7 @@ impl Shared {
             lease: Lease::new(),
             applied: AtomicU64::new(0),
             is_hinted: AtomicBool::new(false),
-            on_hint: OnceLock::new(),
+            follower: OnceLock::new(),
             myself: OnceLock::new(),
             listener: OnceLock::new(),
             drivers: Drivers::default(),
@@ -113,7 +120,7 @@ impl Shared {
         self.is_hinted.store(true, Ordering::Release);
         self.bell.notify_one();
         self.hinted.notify_waiters();
-        self.on_hint.get().into_iter().for_each(|hint| hint.notify_one());
+        self.wake_follower();
     }
 
     /// Looks, in a transaction, when something falls due next.
@@ -154,6 +161,10 @@ impl Shared {
         look: Look,
     ) {
         self.tell(namespace, revision, events);
+        if events.iter().any(is_destruction) {
+            self.is_destroyed.store(true, Ordering::Release);
+            self.bell.notify_one();
+        }
         self.note(look);
         self.waiters.wake(namespace, ready, &self.bell);
         self.drivers.hear(namespace, events);
@@ -193,8 +204,24 @@ impl Shared {
     /// looks at once.
     pub(crate) fn renewed(&self, asked: Instant) {
         if self.lease.renewed(asked) {
-            self.on_hint.get().into_iter().for_each(|hint| hint.notify_one());
+            self.wake_follower();
         }
+    }
+
+    fn wake_follower(&self) {
+        self.follower.get().into_iter().for_each(|follower| follower.hint.notify_one());
+    }
+
+    /// Notes from when on something may be swept away that any node has written.
+    pub(crate) fn note_sweep(&self, next: i64) {
+        self.next_sweep.store(next, Ordering::Release);
+    }
+
+    /// Tells whether there may be something to sweep away.
+    pub(crate) fn has_rubble(&self, now: Time) -> bool {
+        !self.store.is_shared()
+            || self.next_sweep.load(Ordering::Acquire) <= now.0
+            || self.is_destroyed.load(Ordering::Acquire)
     }
 
     /// Notes when something falls due next that was written by any node.
@@ -212,6 +239,11 @@ impl Shared {
     pub(crate) fn next_seed(&self) -> u64 {
         self.seed.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// Tells whether an event leaves rows that are to be swept away.
+fn is_destruction(event: &EventBody) -> bool {
+    matches!(event, EventBody::NamespaceDestroyed | EventBody::SpecDestroyed(_))
 }
 
 /// Tells waiting claims and the metrics what due work has done.

@@ -68,7 +68,7 @@ impl WriteJob {
         let mut digest = None;
         if let Some(id) = &write.request_id {
             let made = request::digest(write)?;
-            if let Some(committed) = recall(work.tx, history, write, id, &made)? {
+            if let Some(committed) = recall_all(work.tx, history, write, id, &made)? {
                 let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
                 return Ok(Ran { outcome, ready: Vec::new(), look: None, spans: Vec::new() });
             }
@@ -155,7 +155,7 @@ impl Job for WriteJob {
 
 /// Gives the answer to an earlier write with the same key, with what its claims got while they
 /// waited.
-fn recall(
+pub(crate) fn recall_all(
     tx: &mut dyn Tx,
     history: Id,
     write: &Write,

@@ -5,7 +5,7 @@ use model::{
     Read, Result, Revision, Spec, SpecName, SpecRef, SummaryRow, Time, Unit, UnitFilter, UnitRef,
     UnitStatus, Worker, WorkerName, limits,
 };
-use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
+use store::{Key, PRIMARY, Range, Tx, TxExt as _, Value, tables};
 
 use crate::{
     claim::view,
@@ -85,9 +85,14 @@ fn answer_all(tx: &mut dyn Tx, query: &Query) -> Result<Answer> {
     }
 }
 
+/// Gives the key of the row that [`revision`] looks at.
+pub fn revision_key(name: &Namespace) -> Key {
+    vec![text(name.as_str())]
+}
+
 /// Gives the position of the newest commit in a namespace, destroyed or not; 0 if it never was.
 pub fn revision(tx: &mut dyn Tx, name: &Namespace) -> Result<Revision> {
-    let row: Option<NamespaceRow> = tx.get(vec![text(name.as_str())])?;
+    let row: Option<NamespaceRow> = tx.get(revision_key(name))?;
     Ok(row.map_or(0, |row| row.revision))
 }
 

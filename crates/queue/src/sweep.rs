@@ -35,6 +35,12 @@ const WITHIN: [&Table; 23] = [
     &tables::BLOB,
 ];
 
+/// Gives the time from which on an answer to an idempotency key may be forgotten.
+pub fn next_sweep(tx: &mut dyn Tx) -> Result<Option<Time>> {
+    let first = tx.first(&tables::REQUEST, tables::REQUEST_DUE)?;
+    first.map(|due| due.as_int().map(Time)).transpose()
+}
+
 /// Removes up to about `limit` rows; tells whether more is left.
 pub fn sweep(tx: &mut dyn Tx, now: Time, limit: u32) -> Result<bool> {
     let forgotten = sweep_requests(tx, now, limit)?;

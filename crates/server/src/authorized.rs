@@ -1,6 +1,9 @@
 //! A backend that lets one caller do what it may.
 
-use std::{future::ready, sync::Arc};
+use std::{
+    future::ready,
+    sync::{Arc, OnceLock},
+};
 
 use model::{
     Access, Answer, Backend, BoxFuture, Caller, Command, Committed, Error, Event, Namespace, Page,
@@ -16,17 +19,24 @@ pub struct Authorized {
     principal: Arc<Principal>,
     /// The id of the trace that the request belongs to.
     trace: Option<String>,
+    absence: Arc<OnceLock<Revision>>,
 }
 
 impl Authorized {
     /// Wraps a backend for one caller.
     pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>) -> Self {
-        Self { backend, principal, trace: None }
+        Self { backend, principal, trace: None, absence: Arc::default() }
     }
 
     /// Says which trace what is done belongs to.
     pub(crate) fn traced(self, trace: Option<&str>) -> Self {
         Self { trace: trace.map(str::to_owned), ..self }
+    }
+
+    /// Gives where a revision will be in which something was absent that was asked for, if
+    /// something is: an error cannot say as of when it holds.
+    pub(crate) fn absence(&self) -> Arc<OnceLock<Revision>> {
+        Arc::clone(&self.absence)
     }
 
     /// Gives the caller.
@@ -69,8 +79,29 @@ impl Authorized {
 
     fn checked_read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
         match self.principal.check(&Access::of_query(&query)) {
-            Ok(()) => self.backend.read(query, at_least),
+            Ok(()) => Box::pin(async move {
+                let namespace = query.namespace().cloned();
+                let read = self.backend.read(query, at_least).await;
+                if let (Err(error), Some(namespace)) = (&read, namespace)
+                    && error.code().status == 404
+                {
+                    self.note_absence(namespace).await;
+                }
+                read
+            }),
             Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+
+    /// Notes a revision that is at least as new as what was just told. One that a namespace has not
+    /// reached is answered with the one that it has.
+    async fn note_absence(&self, namespace: Namespace) {
+        let ahead = Query::Since(vec![(namespace, Revision::MAX)]);
+        if let Ok(Read { answer: Answer::Events(events), .. }) = self.backend.read(ahead, 0).await
+            && let Some(event) = events.first()
+        {
+            // The first answer that told of an absence is the one that is given.
+            let _first = self.absence.set(event.revision);
         }
     }
 }

@@ -190,10 +190,13 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let held = head.headers.get(header::IF_NONE_MATCH).cloned();
     let trace = trace::context(&head.headers).and_then(trace::id);
     let backend = Authorized::new(Arc::clone(&app.backend), principal).traced(trace);
+    let absence = backend.absence();
     let call = Call { app, backend, route, visit, head, body, stream: Mutex::new(stream) };
     let uri = call.head.uri.clone();
-    let outcome =
-        (route.handler)(call).await.map_err(|error| as_below_spec(route, uri.path(), error))?;
+    let outcome = (route.handler)(call).await.map_err(|error| {
+        let refusal = Refusal::from(as_below_spec(route, uri.path(), error));
+        refusal.as_of(absence.get().copied())
+    })?;
     Ok((outcome, held))
 }
 

@@ -1,13 +1,13 @@
 //! How refusals look on the wire.
 
 use http::{HeaderValue, StatusCode, header};
-use model::{Error, ErrorCode};
+use model::{Error, ErrorCode, Revision};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
     negotiate::{MEDIA_TYPES, PROBLEM},
-    outcome::{Response, full},
+    outcome::{REVISION, Response, full},
     ui,
 };
 
@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     error: Box<Error>,
     /// The methods that a 405 names.
     allow: Option<String>,
+    /// A revision in which something was absent.
+    as_of: Option<Revision>,
     /// Whether the rest of the connection cannot be used.
     close: bool,
 }
@@ -48,6 +50,7 @@ impl Refusal {
             code,
             error: Box::new(error),
             allow: None,
+            as_of: None,
             close: false,
         }
     }
@@ -76,6 +79,12 @@ impl Refusal {
         let error = Error::Internal("a request handler panicked; see the server's log".to_owned());
         let code = ErrorCode { ancestor: "panic", ..error.code() };
         Self::new(code, error).closing()
+    }
+
+    /// Says in which revision something was absent; 0 says nothing.
+    pub(crate) fn as_of(mut self, revision: Option<Revision>) -> Self {
+        self.as_of = revision.filter(|revision| *revision > 0);
+        self
     }
 
     /// Ends the connection after the answer, for its request was not read to the end.
@@ -109,6 +118,9 @@ impl Refusal {
             headers.extend(ui::page_headers());
             let no_sniff = HeaderValue::from_static("nosniff");
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, no_sniff);
+        }
+        if let Some(revision) = self.as_of.filter(|_| self.status == StatusCode::NOT_FOUND) {
+            headers.insert(REVISION, HeaderValue::from(revision));
         }
         let allow = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok());
         if let Some(allow) = allow {

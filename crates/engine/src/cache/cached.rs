@@ -20,7 +20,7 @@ use super::{
     lru::Bounds,
     meters::Meters,
 };
-use crate::{Clock, Engine, SystemClock};
+use crate::{Clock, Engine, SystemClock, pulse::Follower};
 
 /// How much a [`Cached`] keeps, and for how long it may do so unheard.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ pub struct Cached {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) core: Arc<Mutex<Core>>,
     pub(super) options: CacheOptions,
-    pub(super) meters: Meters,
-    pub(super) freshness: Freshness,
+    pub(super) meters: Arc<Meters>,
+    pub(super) freshness: Arc<Freshness>,
     /// Wakes the follower.
     pub(super) hint: Arc<Notify>,
     clock: Arc<dyn Clock>,
@@ -110,7 +110,16 @@ impl Cached {
         engine.listen(Box::new(move |namespace, revision, bodies| {
             lock(&core).hear(namespace, revision, bodies);
         }));
-        engine.ring_on_hint(cached.hint());
+        let (core, freshness) = (Arc::clone(&cached.core), Arc::clone(&cached.freshness));
+        let (meters, fresh_max) = (Arc::clone(&cached.meters), cached.options.fresh_max);
+        engine.follow(Follower {
+            hint: cached.hint(),
+            positions: Box::new(move || lock(&core).positions()),
+            is_at_end: Box::new(move |asked| {
+                freshness.look(asked, fresh_max);
+                meters.lag(Duration::ZERO);
+            }),
+        });
         Arc::new(cached)
     }
 
@@ -124,8 +133,8 @@ impl Cached {
         Self {
             backend,
             core: Arc::new(Mutex::new(Core::new(options.namespaces, bounds))),
-            meters: Meters::default(),
-            freshness: Freshness::new(),
+            meters: Arc::default(),
+            freshness: Arc::new(Freshness::new()),
             hint: Arc::new(Notify::new()),
             options,
             clock,

@@ -51,7 +51,7 @@ impl Freshness {
     }
 
     /// Takes note of a look that succeeded, for so long.
-    fn look(&self, asked: Instant, fresh_max: Duration) {
+    pub(super) fn look(&self, asked: Instant, fresh_max: Duration) {
         let since = asked.saturating_duration_since(self.start).as_nanos();
         self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
         if self.is_limited() {
@@ -68,21 +68,33 @@ impl Freshness {
 impl Cached {
     /// Follows what others commit, for ever: every second or so with one small query, and at once
     /// when it is woken. From then on nothing is given out from memory for longer than
-    /// [`super::CacheOptions::fresh_max`] after the last look that succeeded.
+    /// [`super::CacheOptions::fresh_max`] after the last look that succeeded. Over an engine that
+    /// looks anyhow, nothing more is asked as long as there is nothing new.
     pub async fn follow(self: Arc<Self>) {
         self.freshness.until(Instant::now());
+        let (mut is_wanted, mut looked) = (true, Instant::now());
         loop {
-            if let Err(error) = self.catch_up().await {
-                tracing::debug!(%error, "what others have committed could not be read");
+            if is_wanted {
+                looked = Instant::now();
+                if let Err(error) = self.catch_up().await {
+                    tracing::debug!(%error, "what others have committed could not be read");
+                }
             }
             // Many hints in a row are one look.
             tokio::time::sleep(PAUSE_MIN).await;
             let every = self.options.follow_every.saturating_sub(PAUSE_MIN);
-            tokio::select! {
-                () = self.hint.notified() => {}
-                () = tokio::time::sleep(every) => {}
-            }
+            is_wanted = tokio::select! {
+                () = self.hint.notified() => true,
+                () = tokio::time::sleep(every) => !self.was_looked_for(looked),
+            };
         }
+    }
+
+    /// Tells whether the engine below has looked lately, after this was last done here.
+    fn was_looked_for(&self, looked: Instant) -> bool {
+        let lately = self.options.follow_every * 3 / 2;
+        let last = self.freshness.looked();
+        last > looked && last.elapsed() < lately
     }
 
     /// Hears of everything that was committed by now in the namespaces of which something is kept.

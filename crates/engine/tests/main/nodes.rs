@@ -1,14 +1,17 @@
 //! Engines on several nodes over one PostgreSQL.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use engine::{Engine, clock_of};
+use engine::{CacheOptions, Cached, Engine, clock_of};
 use model::{
     AddUnits, Answer, Backend as _, Claim, Data, Datum, Dict, Namespace, NewUnit, Query,
     QueueCommand, Reply, SpecName, UnitMeta, UnitName, WorkerName, Write, limits,
 };
 use store::{Postgres, PostgresOptions, Store};
-use testkit::cluster;
+use testkit::cluster::{self, Cluster};
 use tokio::task::{JoinHandle, JoinSet};
 
 struct Node {
@@ -137,4 +140,78 @@ async fn nodes_know_of_each_other() {
     other.due.abort();
     other.engine.leave().await.unwrap();
     assert_eq!(names(&one).await, ["one"]);
+}
+
+/// Asks a cluster with `psql`, in a database that no node uses.
+fn ask(server: &Cluster, text: &str) -> String {
+    let mut psql = server.command("psql").unwrap();
+    let url = server.url();
+    let (base, _) = url.rsplit_once('/').unwrap();
+    psql.arg(format!("{base}/template1"));
+    let output = psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "-c", text]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Counts every statement of a node that has nothing to do, `BEGIN` and `COMMIT` included, as
+/// PostgreSQL counts them: one look a second renews the lease, looks at the history of what is in
+/// memory and of where a claim waits, and tells the epoch of the catalog.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_node_asks_one_small_question_a_second() {
+    let server =
+        Cluster::start(&["fsync=off", "shared_preload_libraries=pg_stat_statements"]).unwrap();
+    ask(&server, "CREATE EXTENSION pg_stat_statements");
+    let one = node(&server.url(), "one");
+    let cached = Cached::over(one.engine.clone(), CacheOptions::default());
+    let following = tokio::spawn(cached.clone().follow());
+    let driving = tokio::spawn(one.engine.clone().run_workflows());
+    set_spec(&one).await;
+    let waiting = one.engine.clone();
+    let waiting =
+        tokio::spawn(async move { waiting.write(claim("w", None, limits::WAIT_MAX)).await });
+    let spec = model::SpecRef { name: SpecName::new("s").unwrap(), id: None };
+    let read = Query::Spec(Namespace::empty(), spec);
+    let lease = async || {
+        let read = one.engine.read(Query::Nodes, 0).await.unwrap();
+        let Answer::Nodes(nodes) = read.answer else { panic!("{read:?}") };
+        nodes[0].lease
+    };
+    // Loads it, and starts to follow; the second time it is in memory.
+    while cached.counts().hits == 0 {
+        cached.read(read.clone(), 0).await.unwrap();
+    }
+    let before = lease().await;
+    let counted = "SELECT coalesce(sum(calls), 0), coalesce(max(calls), 0), count(*),
+            string_agg(left(query, 60), '; ')
+        FROM pg_stat_statements JOIN pg_database ON oid = dbid WHERE datname = 'postgres'";
+    const LOOKS: u64 = 5;
+    let mut seen = String::new();
+    // What was begun before may end in the first looks that are counted, and not in later ones.
+    for _ in 0..5 {
+        ask(&server, "SELECT pg_stat_statements_reset()");
+        let start = Instant::now();
+        let (all, looks, kinds) = loop {
+            seen = ask(&server, counted);
+            let numbers: Vec<u64> =
+                seen.split('|').take(3).map(|number| number.parse().unwrap()).collect();
+            if numbers[1] >= LOOKS {
+                break (numbers[0], numbers[1], numbers[2]);
+            }
+        };
+        assert!(start.elapsed() > Duration::from_millis(900) * (looks as u32 - 1), "{seen}");
+        if all == looks {
+            assert_eq!(kinds, 1, "{seen}");
+            let hits = cached.counts().hits;
+            cached.read(read, 0).await.unwrap();
+            assert_eq!(cached.counts().hits, hits + 1, "what is in memory is still fresh");
+            assert!(lease().await > before.plus(Duration::from_secs(LOOKS - 1)));
+            for task in [following, driving] {
+                task.abort();
+            }
+            waiting.abort();
+            return;
+        }
+    }
+    panic!("an idle node asks more than one question a second: {seen}");
 }

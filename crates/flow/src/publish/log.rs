@@ -55,9 +55,14 @@ impl Row for CatalogRow {
     }
 }
 
+/// Gives the key of the counter that [`epoch`] looks at.
+pub fn epoch_key() -> Key {
+    vec![Value::Text(CATALOG.into())]
+}
+
 /// Gives the newest epoch; 0 if nothing was ever published.
 pub fn epoch(tx: &mut dyn Tx) -> Result<u64> {
-    let row: Option<CounterRow> = tx.get(vec![Value::Text(CATALOG.into())])?;
+    let row: Option<CounterRow> = tx.get(epoch_key())?;
     Ok(row.map_or(0, |row| row.value))
 }
 

@@ -25,7 +25,7 @@ pub use change::{
 pub use commit::{Commit, STEPS, Step, operation};
 pub use draft::{delete_draft, save_draft};
 pub use effects::{effect, observe};
-pub use log::{CatalogBody, CatalogRow, changes, destroyed, epoch};
+pub use log::{CatalogBody, CatalogRow, changes, destroyed, epoch, epoch_key};
 pub use rows::{DefinitionRow, DraftRow, Head, TriggerBody, TriggerRow, VersionBody, VersionRow};
 pub use runs::{RunBody, RunRow, lease_over, run_of};
 pub use trigger::{HOOK_EVENT, OnEvent, TriggerSpec, Wanted, match_key, plan_triggers, route_of};

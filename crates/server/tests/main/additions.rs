@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Request, Server};
+use crate::support::{Reply, Request, Server};
 
 const UNITS: &str = "/namespace/n/work_spec/s/work_unit";
 const WORK: &str = "/namespace/n/worker/w/work";
@@ -43,6 +43,24 @@ async fn a_batch_is_added_as_a_whole() {
     assert_eq!((reply.status, reply.error().as_str()), (413, "error"));
     assert_eq!(server.post(UNITS, json!({"work_units": most[1..]})).await.status, 201);
     assert_eq!(server.post(UNITS, json!({"work_units": []})).await.status, 201);
+}
+
+/// What is absent is so as of a revision, too: whoever carries revisions sees nothing older.
+#[tokio::test]
+async fn an_absence_says_its_revision() {
+    let server = with_spec().await;
+    server.add_units("s", &["a"]).await;
+    let revision =
+        |reply: &Reply| -> u64 { reply.header("lockstep-revision").unwrap().parse().unwrap() };
+    let there = revision(&server.get(&format!("{UNITS}/a")).await);
+    assert_eq!(server.delete(&format!("{UNITS}/a")).await.status / 100, 2);
+    let absent = server.get(&format!("{UNITS}/a")).await;
+    assert_eq!((absent.status, revision(&absent)), (404, there + 1));
+    let asked = json!({"query": {"spec": ["n", {"name": "unknown", "id": null}]}});
+    let absent = server.post("/v1/read", asked).await;
+    assert_eq!((absent.status, revision(&absent)), (404, there + 1));
+    let nowhere = server.get("/namespace/nowhere/work_spec/s").await;
+    assert_eq!((nowhere.status, nowhere.header("lockstep-revision")), (404, None));
 }
 
 #[tokio::test]

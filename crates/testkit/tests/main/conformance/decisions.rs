@@ -24,7 +24,7 @@ cases![
     a_write_is_all_or_nothing,
     the_same_key_has_one_effect,
     another_body_under_a_key_is_refused,
-    a_refused_write_leaves_its_key_free,
+    a_refusal_is_the_answer_to_its_key,
     keys_of_a_namespace_that_is_not_there,
     the_same_key_of_a_claim_that_waited,
 ];
@@ -350,11 +350,16 @@ fn another_body_under_a_key_is_refused(w: &World) {
     assert_eq!(w.names("spec", all()), ["a", "b"]);
 }
 
-fn a_refused_write_leaves_its_key_free(w: &World) {
+fn a_refusal_is_the_answer_to_its_key(w: &World) {
     w.create();
-    assert!(absent(&w.send(keyed(w, "key", vec![adding(&["a"])]))));
+    let refused = w.send(keyed(w, "key", vec![adding(&["a"])]));
+    assert!(absent(&refused));
     w.plain_spec("spec");
-    w.send(keyed(w, "key", vec![adding(&["a"])])).unwrap();
+    assert_eq!(w.send(keyed(w, "key", vec![adding(&["a"])])), refused);
+    let other = w.send(keyed(w, "key", vec![adding(&["b"])]));
+    assert_eq!(other, Err(Error::KeyReused("key".to_owned())));
+    assert!(w.names("spec", all()).is_empty());
+    w.send(keyed(w, "another", vec![adding(&["a"])])).unwrap();
     assert_eq!(w.names("spec", all()), ["a"]);
 }
 

@@ -354,8 +354,10 @@ fn the_same_key_publishes_once(w: &World) {
     assert_eq!(w.definition("a").published.as_deref(), Some("1.1.0"), "and no other effect");
     assert_eq!(w.send(keyed("1.2.0")), Err(Error::KeyReused("key".to_owned())));
     let failed = Write { request_id: Some("other".to_owned()), ..keyed("no version") };
-    assert!(w.send(failed).is_err());
-    let free = Write { request_id: Some("other".to_owned()), ..keyed("1.2.0") };
+    let refused = w.send(failed.clone());
+    assert!(refused.is_err());
+    assert_eq!(w.send(failed), refused, "a refusal is an answer, too");
+    let free = Write { request_id: Some("another".to_owned()), ..keyed("1.2.0") };
     w.send(free).unwrap();
     audited(w);
 }
