@@ -13,7 +13,7 @@ use std::{
 use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use model::{Access, BoxFuture, Principal};
+use model::{Access, BoxFuture, Principal, TraceContext};
 use tracing::{Instrument, Span};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
     route::{Guard, Place, Route, Speaks},
     routes::ROUTES,
-    trace::Traced,
+    trace::{self, Traced},
     ui::{self, Visit},
 };
 
@@ -188,8 +188,9 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
         false => (read_body(route, &head, body).await?, None),
     };
     let held = head.headers.get(header::IF_NONE_MATCH).cloned();
-    let trace = trace::context(&head.headers).and_then(trace::id);
-    let backend = Authorized::new(Arc::clone(&app.backend), principal).traced(trace);
+    let context = trace::context(&head.headers).and_then(TraceContext::parse);
+    let trace = context.map(TraceContext::trace_id);
+    let backend = Authorized::new(Arc::clone(&app.backend), principal).traced(trace.as_deref());
     let absence = backend.absence();
     let call = Call { app, backend, route, visit, head, body, stream: Mutex::new(stream) };
     let uri = call.head.uri.clone();
