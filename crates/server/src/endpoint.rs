@@ -196,7 +196,7 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let uri = call.head.uri.clone();
     let outcome = (route.handler)(call).await.map_err(|error| {
         let refusal = Refusal::from(as_below_spec(route, uri.path(), error));
-        refusal.as_of(absence.get().copied())
+        refusal.looked_at(absence.get().copied())
     })?;
     Ok((outcome, held))
 }

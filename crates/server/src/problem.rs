@@ -82,7 +82,7 @@ impl Refusal {
     }
 
     /// Says in which revision something was absent; 0 says nothing.
-    pub(crate) fn as_of(mut self, revision: Option<Revision>) -> Self {
+    pub(crate) fn looked_at(mut self, revision: Option<Revision>) -> Self {
         self.as_of = revision.filter(|revision| *revision > 0);
         self
     }

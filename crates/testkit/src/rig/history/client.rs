@@ -112,7 +112,7 @@ impl<D: Door> Player<'_, D> {
         let value = self.client * 1_000_000 + self.calls;
         let request_id = Some(format!("{}-{}", self.client, self.calls));
         let (commands, keys) = meant(act, value)?;
-        let write = Write { request_id, ..Write::of(&self.namespace, commands) };
+        let write = Write { request_id, ..Write::of(self.namespace, commands) };
         let Committed { revision, .. } = self.door.write(&write)?;
         self.seen = self.seen.max(revision);
         self.deeds.push(Deed::Wrote { revision, keys });
