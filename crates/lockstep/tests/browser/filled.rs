@@ -90,7 +90,10 @@ fn units(server: &Server) -> i64 {
         shop(server, &["spec", "set", &format!("name={spec}")]);
     }
     let named = |name: String| json!({"name": name, "data": {"path": name, "width": 640}});
-    let many = |range: std::ops::Range<u32>, of: &dyn Fn(u32) -> String| json!({"work_units": range.map(|number| named(of(number))).collect::<Vec<_>>()});
+    let many = |range: std::ops::Range<u32>, of: &dyn Fn(u32) -> String| {
+        let units: Vec<_> = range.map(|number| named(of(number))).collect();
+        json!({"work_units": units})
+    };
     let path = |spec: &str| format!("/namespace/shop/work_spec/{spec}/work_unit");
     let invoices = many(1..25, &|number| format!("inv-{number}"));
     post(server, &path("invoices"), &invoices);
