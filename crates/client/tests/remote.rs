@@ -207,7 +207,6 @@ fn a_url_that_is_none_is_refused() {
         "localhost",
         "/",
         "ftp://127.0.0.1/",
-        "https://127.0.0.1",
         "http://",
         "http:///path",
         "http://user:secret@127.0.0.1",

@@ -19,6 +19,8 @@ mod dovecot_accidents;
 mod dovecot_rigs;
 #[path = "main/flags.rs"]
 mod flags;
+#[path = "main/ghosts.rs"]
+mod ghosts;
 #[path = "main/hostile.rs"]
 mod hostile;
 #[path = "main/invariants.rs"]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Case, Conflict, ConflictKind, FolderPlan, Plan, Policy, Step, guard,
+    Case, Conflict, ConflictKind, FolderPlan, Ghost, Plan, Policy, Step, guard,
     moves::{Moved, moves},
     pairing::matching,
 };
@@ -143,6 +143,9 @@ impl<'a> Folder<'a> {
     fn expel(&mut self) {
         for ghost in &self.case.ghosts {
             let side = ghost.side;
+            if !self.has_first_copy(ghost) {
+                continue;
+            }
             let is_ghost = |seen: &Seen| {
                 let known = self.case.identities.get(side).get(&seen.key);
                 known.is_some_and(|known| known.identity == ghost.identity)
@@ -156,6 +159,24 @@ impl<'a> Folder<'a> {
                 self.plan.steps.push(Step::Expel { side, key: seen.key.clone() });
             }
         }
+    }
+
+    /// Tells whether the copy that a ghost would be the second of is in this folder.
+    ///
+    /// If it went elsewhere, what looks like the ghost can be that copy coming back, and no other
+    /// may be left.
+    fn has_first_copy(&self, ghost: &Ghost) -> bool {
+        let side = ghost.side;
+        let pairs = self.case.snapshot.pairs().iter().enumerate();
+        let mut pairs = pairs.filter(|(_, pair)| pair.identity == Some(ghost.identity));
+        let new = self.case.deltas.get(side).new.iter().enumerate();
+        let mut taken = new.filter(|(place, _)| self.taken.get(side).contains(place));
+        let known = self.case.identities.get(side);
+        let is_like = |seen: &Seen| {
+            known.get(&seen.key).is_some_and(|known| known.identity == ghost.identity)
+        };
+        pairs.any(|(place, _)| !self.gone.get(side).contains(&place))
+            || taken.any(|(_, seen)| is_like(seen))
     }
 
     fn copy(&mut self) {
