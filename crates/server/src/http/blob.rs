@@ -35,13 +35,11 @@ pub(crate) async fn put(call: Call) -> Result<Outcome> {
     let kind = call.head.headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str).transpose();
     let kind = kind.map_err(|_| Error::bad_input("the content type is not ASCII text"))?;
     let kind = kind.unwrap_or("application/octet-stream").to_owned();
-    let begun = one(&call, &namespace, BlobCommand::Begin { kind }).await?;
-    let upload = take!(begun, Reply::Id)?;
-    let received = receive(&call, &namespace, upload, body);
-    let info = match tokio::time::timeout(limits::BLOB_READ_MAX, received).await {
-        Ok(Ok(())) => one(&call, &namespace, BlobCommand::Finish { upload }).await,
-        Ok(Err(error)) => Err(error),
-        Err(_elapsed) => Err(slow()),
+    let mut incoming = Incoming { call: &call, namespace, kind, upload: None, at: 0 };
+    let received = tokio::time::timeout(limits::BLOB_READ_MAX, incoming.receive(body)).await;
+    let info = match received.unwrap_or_else(|_elapsed| Err(slow())) {
+        Ok(upload) => incoming.write(BlobCommand::Finish { upload }).await,
+        Err(error) => Err(error),
     };
     match info {
         Ok(reply) => {
@@ -49,8 +47,10 @@ pub(crate) async fn put(call: Call) -> Result<Outcome> {
             Outcome::created(format!("{}/{}", call.head.uri.path(), info.id), &info)
         }
         Err(error) => {
-            // The first error says more, and what was sent is forgotten by itself.
-            let _forgotten = one(&call, &namespace, BlobCommand::Abandon { upload }).await;
+            if let Some(upload) = incoming.upload {
+                // The first error says more, and what was sent is forgotten by itself.
+                let _forgotten = incoming.write(BlobCommand::Abandon { upload }).await;
+            }
             Err(error)
         }
     }
@@ -65,47 +65,67 @@ fn too_large(bytes: u64) -> Error {
     Error::too_large("a blob in bytes", number(bytes), number(limits::BLOB_BYTES_MAX))
 }
 
-async fn one(call: &Call, namespace: &Namespace, command: BlobCommand) -> Result<Reply> {
-    let committed = call.backend.write(Write::one(namespace, command)).await?;
-    committed.replies.into_iter().next().ok_or_else(mismatch)
+/// A blob that comes in.
+struct Incoming<'c> {
+    call: &'c Call,
+    namespace: Namespace,
+    kind: String,
+    /// The upload, from the first part on: a body that breaks before leaves no trace.
+    upload: Option<Id>,
+    /// Bytes that are kept.
+    at: u64,
 }
 
-/// Keeps what comes, part by part, so that no more than one part is in memory.
-async fn receive(call: &Call, namespace: &Namespace, upload: Id, mut body: Body) -> Result<()> {
-    let part_bytes = usize::try_from(limits::BLOB_PART_BYTES).unwrap_or(usize::MAX);
-    let (mut at, mut part) = (0_u64, Vec::with_capacity(part_bytes.min(64 << 10)));
-    loop {
-        let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await.map_err(|_| slow())?;
-        let Some(frame) = frame else { break };
-        let broken = |error| Error::bad_input(format!("the request body is broken: {error}"));
-        let Ok(mut data) = frame.map_err(broken)?.into_data() else { continue };
-        while !data.is_empty() {
-            let room = (part_bytes - part.len()).min(data.len());
-            part.extend_from_slice(&data.split_to(room));
-            if part.len() == part_bytes {
-                at = send(call, namespace, upload, at, std::mem::take(&mut part)).await?;
+impl Incoming<'_> {
+    /// Keeps what comes, part by part, so that no more than one part is in memory.
+    async fn receive(&mut self, mut body: Body) -> Result<Id> {
+        let part_bytes = usize::try_from(limits::BLOB_PART_BYTES).unwrap_or(usize::MAX);
+        let mut part = Vec::with_capacity(part_bytes.min(64 << 10));
+        loop {
+            let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await.map_err(|_| slow())?;
+            let Some(frame) = frame else { break };
+            let broken = |error| Error::bad_input(format!("the request body is broken: {error}"));
+            let Ok(mut data) = frame.map_err(broken)?.into_data() else { continue };
+            while !data.is_empty() {
+                let room = (part_bytes - part.len()).min(data.len());
+                part.extend_from_slice(&data.split_to(room));
+                if part.len() == part_bytes {
+                    self.keep(std::mem::take(&mut part)).await?;
+                }
             }
         }
+        if !part.is_empty() {
+            self.keep(part).await?;
+        }
+        self.begun().await
     }
-    if part.is_empty() {
-        return Ok(());
-    }
-    send(call, namespace, upload, at, part).await.map(drop)
-}
 
-async fn send(
-    call: &Call,
-    namespace: &Namespace,
-    upload: Id,
-    at: u64,
-    part: Vec<u8>,
-) -> Result<u64> {
-    let next = at + part.len() as u64;
-    if next > limits::BLOB_BYTES_MAX {
-        return Err(too_large(next));
+    async fn keep(&mut self, part: Vec<u8>) -> Result<()> {
+        let (at, next) = (self.at, self.at + part.len() as u64);
+        if next > limits::BLOB_BYTES_MAX {
+            return Err(too_large(next));
+        }
+        let upload = self.begun().await?;
+        self.write(BlobCommand::Part { upload, at, content: Content(part) }).await?;
+        self.at = next;
+        Ok(())
     }
-    one(call, namespace, BlobCommand::Part { upload, at, content: Content(part) }).await?;
-    Ok(next)
+
+    /// Begins the upload, unless that was done.
+    async fn begun(&mut self) -> Result<Id> {
+        if let Some(upload) = self.upload {
+            return Ok(upload);
+        }
+        let begun = self.write(BlobCommand::Begin { kind: self.kind.clone() }).await?;
+        let upload = take!(begun, Reply::Id)?;
+        self.upload = Some(upload);
+        Ok(upload)
+    }
+
+    async fn write(&self, command: BlobCommand) -> Result<Reply> {
+        let committed = self.call.backend.write(Write::one(&self.namespace, command)).await?;
+        committed.replies.into_iter().next().ok_or_else(mismatch)
+    }
 }
 
 fn id_of(call: &Call) -> Result<BlobId> {
