@@ -120,6 +120,9 @@ fn request(route: &Route, token: Option<&str>) -> Request {
         .replace("{version}", "v")
         .replace("{run}", "1")
         .replace("{blob}", &"9f".repeat(32))
+        .replace("{step}", "s")
+        .replace("{account}", "a")
+        .replace("{secret}", &"9f".repeat(32))
         .replace("{path}", "p")
         .replace("{file}", "f");
     assert!(!path.contains('{'), "no value for a parameter of {path}");

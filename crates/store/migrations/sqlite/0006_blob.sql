@@ -8,7 +8,7 @@ CREATE TABLE blob (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, upload)
 ) STRICT;
-CREATE INDEX blob_hash ON blob (namespace, hash) WHERE hash IS NOT NULL;
+CREATE INDEX blob_hash ON blob (namespace, hash, upload) WHERE hash IS NOT NULL;
 CREATE INDEX blob_due ON blob (due) WHERE due IS NOT NULL;
 
 CREATE TABLE blob_part (
