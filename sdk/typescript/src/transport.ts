@@ -84,7 +84,7 @@ export class Transport {
     }
   }
 
-  #parts(method: string, asked: Asked): { headers: Record<string, string>; body?: BodyInit } {
+  #parts(method: string, asked: Asked): { headers: Record<string, string>; body?: Body } {
     const headers: Record<string, string> = {
       "content-type": asked.media ?? "application/json",
       accept: "application/json, application/problem+json",
@@ -95,10 +95,13 @@ export class Transport {
     if (context) headers["traceparent"] = context;
     if (asked.body === undefined) return { headers };
     const isBytes = asked.body instanceof Uint8Array;
-    const body = isBytes ? (asked.body as BodyInit) : JSON.stringify(asked.body);
+    const body = isBytes ? (asked.body as Body) : JSON.stringify(asked.body);
     return { headers, body };
   }
 }
+
+/** What `fetch` takes as a body. */
+type Body = NonNullable<RequestInit["body"]>;
 
 type Tried<T> = { answer: T } | { error: LockstepError; after: number };
 
