@@ -6,8 +6,8 @@ use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::header;
 use model::{
-    Answer, CloudEvent, Error, Id, InstanceAnswer, InstanceCommand, InstanceQuery, Invite,
-    Namespace, Page, Query, Result, Time, Wait, decision,
+    Answer, Backend as _, CloudEvent, Error, Id, InstanceAnswer, InstanceCommand, InstanceQuery,
+    Invite, Namespace, Page, Query, Read, Result, Time, Wait, decision,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -124,10 +124,26 @@ async fn answer(call: &Call, filter: usize, link: Option<String>) -> Result<Outc
 
 /// Finds the wait that a page is about.
 async fn find(call: &Call) -> Result<(Namespace, Wait, u64)> {
+    picked(call, call.read(asked(call)?).await?)
+}
+
+/// Finds the wait that somebody answers: who may answer it needs no leave to look around.
+async fn find_to_answer(call: &Call) -> Result<(Namespace, Wait, u64)> {
+    picked(call, call.app.backend.read(asked(call)?, 0).await?)
+}
+
+/// Asks for what the instance of a page waits for.
+fn asked(call: &Call) -> Result<Query> {
+    let just = Page { after: instance_of(call)?.checked_sub(1), limit: 1 };
+    Ok(Query::Instances(call.namespace()?, InstanceQuery::Waits(just)))
+}
+
+fn picked(call: &Call, read: Read) -> Result<(Namespace, Wait, u64)> {
     let (namespace, instance) = (call.namespace()?, instance_of(call)?);
     let name = call.part("{step}")?;
-    let just = Page { after: instance.checked_sub(1), limit: 1 };
-    let (waits, as_of) = waits(call, &namespace, just).await?;
+    let as_of = read.as_of;
+    let answer = take!(read.answer, Answer::Instances)?;
+    let waits = take!(answer, InstanceAnswer::Waits)?;
     let is_it = |wait: &Wait| wait.instance == instance && wait.name == name;
     let gone = || {
         Error::bad_input(format!(
@@ -158,7 +174,7 @@ async fn asks(call: &Call, of: &Namespace, wait: &Wait) -> Option<String> {
 /// Answers a wait at once, or makes a link that lets somebody else do it.
 pub(crate) async fn change(call: Call) -> Result<Outcome> {
     let form = Form::of(&call)?;
-    let (namespace, wait, _) = find(&call).await?;
+    let (namespace, wait, _) = find_to_answer(&call).await?;
     let filter = form.number::<usize>("filter")?.unwrap_or(0);
     let data = match form.json("data")? {
         None => Map::new(),

@@ -9,7 +9,7 @@ CREATE TABLE blob (
     PRIMARY KEY (namespace, upload)
 ) STRICT;
 CREATE INDEX blob_hash ON blob (namespace, hash, upload) WHERE hash IS NOT NULL;
-CREATE INDEX blob_due ON blob (due) WHERE due IS NOT NULL;
+CREATE INDEX blob_due ON blob (due, namespace, upload) WHERE due IS NOT NULL;
 
 CREATE TABLE blob_part (
     namespace INTEGER NOT NULL,

@@ -1,5 +1,6 @@
 //! Requests as they should be: made from the OpenAPI document of the server, and from seed files.
 
+use model::BlobId;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,6 +19,9 @@ const NAMESPACES: [&str; 6] = ["rig", "rig", "rig", "rig", "gone", "-"];
 const DEFINITIONS: [&str; 4] = ["tended", "tended", "wild", "gone"];
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2"];
 const TRIGGERS: [&str; 3] = ["on", "on", "every"];
+
+/// The content of the blob that requests make and ask for.
+const BLOB: &str = r#"{"blob":1}"#;
 
 /// What requests can find besides what has a name.
 #[derive(Default)]
@@ -40,7 +44,8 @@ pub(super) fn tended(version: &str) -> String {
 }
 
 /// Bodies that make sense, by the names of the operations that take them.
-const BODIES: [(&str, &str); 36] = [
+const BODIES: [(&str, &str); 37] = [
+    ("put_blob", BLOB),
     ("set_work_spec", r#"{"data": {"name": "plain"}}"#),
     ("set_work_spec", r#"{"data": {"name": "chain", "then": "plain", "max_retries": 3}}"#),
     ("set_work_spec", r#"{"data": "oWRuYW1lZXBsYWlu"}"#),
@@ -269,6 +274,7 @@ impl Operation {
                 "{trigger}" => path += random.word(&TRIGGERS),
                 "{instance}" => path += &one_of(&known.instances, random),
                 "{run}" => path += &one_of(&known.runs, random),
+                "{blob}" => path += &BlobId::of(BLOB.as_bytes()).to_string(),
                 "{path}" => path += "orders",
                 part => path += part,
             }
