@@ -86,7 +86,7 @@ async fn until_left(node: &Node, clock: &ManualClock, left: &[BlobId]) {
             return;
         }
         clock.advance(Duration::from_secs(600));
-        // Looks are much faster than what is looked for, which has threads of its own.
+        // Sleeps because what collects has threads of its own, and spinning would starve them.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     panic!("left are {:?}, and not {expected:?}", node.ids().await);
