@@ -7,9 +7,9 @@ CREATE TABLE blob (
     due INTEGER,
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, upload)
-) STRICT;
-CREATE INDEX blob_hash ON blob (namespace, hash, upload) WHERE hash IS NOT NULL;
-CREATE INDEX blob_due ON blob (due, namespace, upload) WHERE due IS NOT NULL;
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blob_hash ON blob (namespace, hash) WHERE hash IS NOT NULL;
+CREATE INDEX blob_due ON blob (due) WHERE due IS NOT NULL;
 
 CREATE TABLE blob_part (
     namespace INTEGER NOT NULL,
