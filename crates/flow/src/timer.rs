@@ -30,10 +30,12 @@ pub enum TimerKind {
     Line = 7,
     /// A link that answers a wait of an instance; due is when it stops working.
     Invite = 8,
+    /// The unit of a step that an instance waits for; never due.
+    Unit = 9,
 }
 
 impl TimerKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Trigger,
         Self::Advance,
         Self::Instance,
@@ -42,6 +44,7 @@ impl TimerKind {
         Self::Kept,
         Self::Line,
         Self::Invite,
+        Self::Unit,
     ];
 }
 

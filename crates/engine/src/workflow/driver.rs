@@ -8,7 +8,7 @@ use std::{
 
 use flow::{
     instance::{self, Advance, Kept, Left, Loaded},
-    run::{Answer, Ask, Evaluate, Program},
+    run::{Answer, Ask, Evaluate, Program, Snapshot},
 };
 use model::{EventBody, Id, Namespace, Read, Result, limits};
 use tokio::sync::{Semaphore, mpsc};
@@ -194,7 +194,7 @@ async fn drive(shared: &Arc<Shared>, namespace: &Namespace, id: Id) -> Result<()
 async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advance> {
     let Loaded { row, inbox } = loaded;
     let program = program(shared, live, row.definition, &row.body.version).await?;
-    let mut state = row.body.state.unwrap_or_default();
+    let mut state = row.body.state.map(|state| state.read()).transpose()?.unwrap_or_default();
     let (seal, of) = (row.body.seal, Arc::clone(&program));
     let mut evaluator = Evaluator { shared: Arc::clone(shared), program: of, seal };
     let mut taken = Vec::with_capacity(inbox.len());
@@ -205,7 +205,8 @@ async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advan
         taken.push((told, outcome));
     }
     let kept = shared.instances_kept.get().copied().unwrap_or(limits::INSTANCE_KEPT);
-    Ok(Advance { instance: row.id, program, kept, seq: row.body.seq, taken, state })
+    let (seq, status, state) = (row.body.seq, state.status, Snapshot::of(&state)?);
+    Ok(Advance { instance: row.id, program, kept, seq, taken, state, status })
 }
 
 /// Tells what an instance was before and after an entry of its journal.

@@ -15,10 +15,11 @@ use super::{
     rows::{InboxRow, InstanceRow, JournalRow, WaitRow},
     start, unit,
 };
-use crate::run::{Effect, Message, Outcome, Program, State, Status, WaitPlan};
+use crate::run::{Effect, Message, Outcome, Program, Snapshot, Status, WaitPlan};
 
-/// Messages that an instance takes in one transaction.
-pub const MESSAGES_MAX: u32 = 64;
+/// Messages that an instance takes in one transaction: so many that a large state is not read and
+/// written for each of them.
+pub const MESSAGES_MAX: u32 = 500;
 
 /// An instance as it was loaded, with what it was told.
 #[derive(Clone, Debug)]
@@ -51,7 +52,9 @@ pub struct Advance {
     /// The messages, in order, each with what it led to.
     pub taken: Vec<(InboxRow, Outcome)>,
     /// The state after the last.
-    pub state: State,
+    pub state: Snapshot,
+    /// Where it stands in that state.
+    pub status: Status,
 }
 
 /// How keeping it went.
@@ -80,7 +83,9 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
         let (namespace, instance, seq) = (row.namespace, row.id, row.body.seq);
         let record = outcome.record.clone();
         work.tx.put(&JournalRow { namespace, instance, seq, record })?;
-        settle(&mut row, &told.delivery.message);
+        if let Message::ChildDone { step, .. } = &told.delivery.message {
+            row.body.children.retain(|(known, _)| known != step);
+        }
         for effect in &outcome.effects {
             apply(work, &mut row, effect)?;
         }
@@ -90,7 +95,7 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
         followed.tell(work, &row, &advance.program, &outcome.record)?;
     }
     let left = message::inbox(work.tx, row.namespace, row.id, 1)?;
-    row.status = status_of(advance.state.status, !left.is_empty());
+    row.status = status_of(advance.status, !left.is_empty());
     row.body.state = Some(advance.state.clone());
     if row.status.is_over() {
         row.body.ended.get_or_insert(work.now);
@@ -114,15 +119,6 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
     Ok(if left.is_empty() { Kept::Still } else { Kept::More })
 }
 
-/// Strikes off what a message says has ended.
-fn settle(row: &mut InstanceRow, message: &Message) {
-    match message {
-        Message::UnitDone { step, .. } => row.body.units.retain(|(known, _)| known != step),
-        Message::ChildDone { step, .. } => row.body.children.retain(|(known, _)| known != step),
-        _ => {}
-    }
-}
-
 fn status_of(status: Status, has_messages: bool) -> InstanceStatus {
     match status {
         Status::Pending | Status::Compensating => InstanceStatus::Running,
@@ -138,7 +134,7 @@ fn status_of(status: Status, has_messages: bool) -> InstanceStatus {
 fn apply(work: &mut Work<'_>, row: &mut InstanceRow, effect: &Effect) -> Result<()> {
     match effect {
         Effect::AddUnit(plan) => unit::add(work, row, plan),
-        Effect::CancelUnit { step } => unit::cancel(work, row, step),
+        Effect::CancelUnit { step } => unit::cancel(work, row.id, step),
         Effect::SetTimer { name, at } => message::set_timer(work, row.id, name, *at),
         Effect::ClearTimer { name } => message::clear_timer(work, row.id, name),
         Effect::Wait(plan) => wait(work, row, plan),

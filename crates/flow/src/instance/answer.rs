@@ -18,7 +18,7 @@ pub fn answer(tx: &mut dyn Tx, namespace: Id, query: &InstanceQuery) -> Result<I
         InstanceQuery::List(filter) => Ok(InstanceAnswer::Instances(list(tx, namespace, filter)?)),
         InstanceQuery::One(id) => {
             let row = one(tx, namespace, *id)?;
-            Ok(InstanceAnswer::Instance(Box::new(row.show(false))))
+            Ok(InstanceAnswer::Instance(Box::new(row.show(false)?)))
         }
         InstanceQuery::Journal(id, page) => {
             one(tx, namespace, *id)?;
@@ -86,12 +86,12 @@ fn list(tx: &mut dyn Tx, namespace: Id, filter: &InstanceFilter) -> Result<Vec<m
         let is_wanted = |row: &InstanceRow| filter.status.is_none_or(|wanted| row.status == wanted);
         let rules = (|row: &InstanceRow| row.id, is_wanted);
         let rows = newest(tx, index, prefix, filter.after, most as usize, rules)?;
-        return Ok(rows.into_iter().map(|row| row.show(true)).collect());
+        return rows.into_iter().map(|row| row.show(true)).collect();
     }
     let both = head.is_some() && filter.status.is_some();
     let limit = if both { LOOKED_AT_MAX } else { most };
     let rows: Vec<InstanceRow> = tx.find(index, &Range::prefix(prefix).after(after), limit)?;
     let wanted = |row: &InstanceRow| filter.status.is_none_or(|status| row.status == status);
     let wanted = rows.into_iter().filter(wanted).take(most as usize);
-    Ok(wanted.map(|row| row.show(true)).collect())
+    wanted.map(|row| row.show(true)).collect()
 }

@@ -57,10 +57,7 @@ fn over(row: &InstanceRow) -> Error {
 /// level, which then takes what it took.
 fn restart(work: &mut Work<'_>, row: &InstanceRow, step: Option<&str>) -> Result<Reply> {
     let (input, context) = match step {
-        Some(step) => {
-            let context = row.body.state.as_ref().map(|state| state.context.clone());
-            (input_of(work, row, step)?, context)
-        }
+        Some(step) => (input_of(work, row, step)?, row.state()?.map(|state| state.context)),
         None => (row.body.input.clone(), None),
     };
     let id = begin(

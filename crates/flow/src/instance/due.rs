@@ -93,8 +93,8 @@ fn apply(work: &mut Work<'_>, timer: &TimerRow) -> Result<Option<Left>> {
             work.events.push(EventBody::EventsReceived(timer.owner, timer.owner));
             Ok(None)
         }
-        // It has no time at which it could be due.
-        TimerKind::Line => Ok(None),
+        // They have no time at which they could be due.
+        TimerKind::Line | TimerKind::Unit => Ok(None),
         TimerKind::Kept => {
             retain::forget(work, timer)?;
             Ok(None)

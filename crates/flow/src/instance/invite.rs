@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     rows::{body, json},
+    run::State,
     timer::{TimerKind, TimerRow},
 };
 
@@ -118,15 +119,18 @@ pub(super) fn waits(tx: &mut dyn Tx, namespace: Id, page: &Page<Id>) -> Result<V
     for (id, instance) in ids.into_iter().zip(found) {
         let Some(instance) = instance else { continue };
         let links = links(tx, namespace, id)?;
-        let own = rows.iter().filter(|row| row.instance == id);
-        shown.extend(own.map(|row| wait(row, &instance, &links)));
+        let (own, state) = (rows.iter().filter(|row| row.instance == id), instance.state()?);
+        shown.extend(own.map(|row| wait(row, &instance, (state.as_ref(), &links))));
     }
     Ok(shown)
 }
 
-fn wait(row: &WaitRow, instance: &InstanceRow, links: &[Invite]) -> Wait {
+fn wait(
+    row: &WaitRow,
+    instance: &InstanceRow,
+    (state, links): (Option<&State>, &[Invite]),
+) -> Wait {
     let name = name(row);
-    let state = instance.body.state.as_ref();
     Wait {
         instance: row.instance,
         definition: instance.body.definition.clone(),

@@ -40,10 +40,14 @@ pub(super) fn expect(
 pub(super) fn forget(work: &mut Work<'_>, timer: &TimerRow) -> Result<()> {
     let found = message::find(work, timer.owner)?;
     if let Some(row) = found.filter(|row| row.status.is_over()) {
+        let (namespace, id) = (Value::id(work.live()), Value::id(row.id));
+        let of_instance = [namespace.clone(), id.clone()];
+        let units = [namespace, Value::Int(TimerKind::Unit as i64), id];
         let is_all = forget_units(work, row.id)?
-            && forget_rows(work, row.id, &tables::JOURNAL)?
-            && forget_rows(work, row.id, &tables::INBOX)?
-            && forget_rows(work, row.id, &tables::WAIT)?;
+            && forget_rows(work, &tables::JOURNAL, &of_instance)?
+            && forget_rows(work, &tables::INBOX, &of_instance)?
+            && forget_rows(work, &tables::WAIT, &of_instance)?
+            && forget_rows(work, &tables::TIMER, &units)?;
         message::touch(work, row.id);
         if !is_all {
             return Ok(());
@@ -58,9 +62,9 @@ pub(super) fn forget(work: &mut Work<'_>, timer: &TimerRow) -> Result<()> {
     work.tx.remove(&tables::TIMER, &[timer.own_key()])
 }
 
-/// Removes rows whose keys begin with the instance; tells whether that were all.
-fn forget_rows(work: &mut Work<'_>, instance: Id, table: &'static Table) -> Result<bool> {
-    let range = Range::prefix([Value::id(work.live()), Value::id(instance)]);
+/// Removes rows whose keys begin like this; tells whether that were all.
+fn forget_rows(work: &mut Work<'_>, table: &'static Table, prefix: &[Value]) -> Result<bool> {
+    let range = Range::prefix(prefix);
     let docs = work.tx.scan(table, PRIMARY, &range, ROWS)?;
     let keys: Vec<_> = docs.into_iter().map(|doc| doc.key).collect();
     work.tx.remove(table, &keys)?;

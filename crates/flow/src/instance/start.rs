@@ -79,7 +79,6 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
         seal,
         depth: begin.depth,
         events_after: id,
-        units: Vec::new(),
         children: Vec::new(),
     };
     let (namespace, definition) = (work.live(), head.id);

@@ -6,9 +6,14 @@ use model::{
 };
 use queue::Work;
 use serde_json::{Value as Json, json};
+use store::{TxExt as _, tables};
 
 use super::{message, rows::InstanceRow, trace};
-use crate::run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan, is_sealed};
+use crate::{
+    rows::{body, json},
+    run::{Builtin, Fault, Message, Standard, StepResult, Target, UnitPlan, is_sealed},
+    timer::{TimerKind, TimerRow},
+};
 
 /// What the names of units begin with that are steps of instances.
 const PREFIX: &[u8] = b"flow/";
@@ -44,14 +49,17 @@ fn step_of(name: &UnitName) -> Option<(Id, &str)> {
 }
 
 /// Adds the unit for a step. What cannot be added fails the step and nothing else.
-pub(super) fn add(work: &mut Work<'_>, row: &mut InstanceRow, plan: &UnitPlan) -> Result<()> {
+pub(super) fn add(work: &mut Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<()> {
     match try_add(work, row, plan) {
-        Ok(spec) => {
-            if !plan.detached {
-                row.body.units.push((plan.step.clone(), spec));
-            }
-            Ok(())
-        }
+        Ok(_) if plan.detached => Ok(()),
+        Ok(spec) => work.tx.put(&TimerRow {
+            namespace: work.live(),
+            kind: TimerKind::Unit,
+            owner: row.id,
+            name: plan.step.clone(),
+            due: None,
+            body: body(&spec),
+        }),
         Err(error) if error.code().status >= 500 => Err(error),
         Err(error) => {
             let fault = Fault::standard(Standard::Configuration, error.to_string());
@@ -122,13 +130,12 @@ fn data_of(work: &Work<'_>, row: &InstanceRow, plan: &UnitPlan) -> Result<Data> 
 }
 
 /// Takes the unit of a step back, unless it has ended.
-pub(super) fn cancel(work: &mut Work<'_>, row: &mut InstanceRow, step: &str) -> Result<()> {
-    let Some(position) = row.body.units.iter().position(|(known, _)| known == step) else {
-        return Ok(());
-    };
-    let (_, spec) = row.body.units.remove(position);
+pub(super) fn cancel(work: &mut Work<'_>, instance: Id, step: &str) -> Result<()> {
+    let Some(waited) = waited(work, instance, step)? else { return Ok(()) };
+    work.tx.remove(&tables::TIMER, &[waited.own_key()])?;
+    let spec: String = json("timer", &waited.body)?;
     let spec = SpecRef { name: SpecName::new(spec)?, id: None };
-    let names = Some(vec![name_of(row.id, step)?]);
+    let names = Some(vec![name_of(instance, step)?]);
     let filter = UnitFilter { names, ..UnitFilter::default() };
     let delete = SetUnits { spec, filter, change: UnitChange::Delete };
     match queue::apply(work, &QueueCommand::SetUnits(delete)) {
@@ -136,6 +143,11 @@ pub(super) fn cancel(work: &mut Work<'_>, row: &mut InstanceRow, step: &str) -> 
         Ok(_) | Err(model::Error::NoSuchWorkSpec(_)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Gives the note of a unit that an instance waits for, with the name of its spec.
+fn waited(work: &mut Work<'_>, instance: Id, step: &str) -> Result<Option<TimerRow>> {
+    work.tx.get(TimerRow::key(work.live(), TimerKind::Unit, instance, step))
 }
 
 /// Tells instances of the units of theirs that ended in this write.
@@ -153,11 +165,12 @@ pub fn units_ended(work: &mut Work<'_>) -> Result<()> {
         .collect();
     for (spec, unit, attempt, is_good) in ended {
         let Some((instance, step)) = step_of(&unit) else { continue };
-        let Some(row) = message::find(work, instance)? else { continue };
-        let is_ours = |(known, of): &(String, String)| known == step && *of == *spec.as_str();
-        if !row.body.units.iter().any(is_ours) {
+        // The instance itself may be large, and is not looked at.
+        let Some(waited) = waited(work, instance, step)? else { continue };
+        if json::<String>("timer", &waited.body)? != spec.as_str() {
             continue;
         }
+        work.tx.remove(&tables::TIMER, &[waited.own_key()])?;
         let data = queue::data_of_attempt(work, &spec, &unit, attempt)?;
         let json = data_to_json(&data);
         let result = if is_good {

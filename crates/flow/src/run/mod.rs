@@ -51,6 +51,7 @@ mod outside;
 mod program;
 mod sealed;
 mod settle;
+mod snapshot;
 mod some;
 mod state;
 mod view;
@@ -69,4 +70,5 @@ pub use program::{
     Until, Value, Wanted, WorkAction,
 };
 pub use sealed::{Used, is_sealed, sealed};
+pub use snapshot::Snapshot;
 pub use state::{Origin, State, Status};

@@ -7,7 +7,7 @@ use store::{Doc, Key, Row, Table, Value, tables};
 
 use crate::{
     rows::{body, json, value},
-    run::{Delivery, Message, Record, Start, State},
+    run::{Delivery, Message, Record, Snapshot, Start, State},
 };
 
 /// An instance: its snapshot.
@@ -53,7 +53,7 @@ pub struct InstanceBody {
     pub error: Json,
     /// The state, once the first message was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
+    pub state: Option<Snapshot>,
     /// The line in which it takes its turn, if its definition says how many there may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
@@ -73,9 +73,6 @@ pub struct InstanceBody {
     /// The position of the newest event when it was started: older ones are not for it.
     #[serde(default)]
     pub events_after: u64,
-    /// The units that were added for its steps and have not ended: step, spec.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub units: Vec<(String, String)>,
     /// The instances that its steps wait for: step, instance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<(String, Id)>,
@@ -166,12 +163,17 @@ impl InstanceRow {
         vec![Value::id(namespace), Value::id(id)]
     }
 
+    /// Gives its state; none if it has not taken a message yet.
+    pub(crate) fn state(&self) -> Result<Option<State>> {
+        self.body.state.as_ref().map(Snapshot::read).transpose()
+    }
+
     /// Shows it; in lists, without what it holds.
-    pub(crate) fn show(self, is_listed: bool) -> Instance {
+    pub(crate) fn show(self, is_listed: bool) -> Result<Instance> {
+        let at = self.state()?.as_ref().map(steps_of).unwrap_or_default();
         let InstanceBody { definition, version, hash, seq, started, ended, cause, .. } = self.body;
-        let at = self.body.state.as_ref().map(steps_of).unwrap_or_default();
         let held = |json: Json| if is_listed { Json::Null } else { json };
-        Instance {
+        Ok(Instance {
             id: self.id,
             definition,
             version,
@@ -185,7 +187,7 @@ impl InstanceRow {
             output: held(self.body.output),
             error: self.body.error,
             at,
-        }
+        })
     }
 }
 

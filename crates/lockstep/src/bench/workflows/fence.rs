@@ -126,7 +126,6 @@ fn bare_start(work: &mut Work<'_>) -> model::Result<()> {
         seal: 0,
         depth: 0,
         events_after: id,
-        units: Vec::new(),
         children: Vec::new(),
     };
     let status = InstanceStatus::Finished;
