@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod connect;
 mod demo;
+mod dovecot;
 mod failure;
 mod files;
 mod flow;

@@ -5,7 +5,6 @@
 
 mod changes;
 mod corpus;
-mod dovecot;
 mod program;
 
 use std::path::Path;
@@ -18,9 +17,8 @@ use super::{
     machine,
     targets::{Aim, Target, target},
 };
-use crate::output::Output;
+use crate::{dovecot::Dovecot, output::Output};
 use changes::Account;
-use dovecot::Dovecot;
 use program::{Program, Sample};
 
 /// The parts, with the number of messages.

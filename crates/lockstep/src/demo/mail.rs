@@ -1,13 +1,9 @@
-//! The demo's mail: two Maildirs that the server keeps in step, a workflow that new mail starts and
-//! that files it, and a large deletion that waits for approval.
+//! The demo's mail: a Maildir that is kept in step with a Dovecot, or with another Maildir, a
+//! workflow that new mail starts and that files it, and a large deletion that waits for approval.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+mod place;
+
+use std::{fs, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use client::{Lockstep, Remote, RemoteOptions};
@@ -19,6 +15,7 @@ use model::{
 use serde_json::json;
 use tokio::{sync::watch, time::sleep};
 
+use self::place::{Everything, Place, Side, expect, flagged, key};
 use super::{LOOK_AGAIN, STALLED, scene::Scene, stalled};
 use crate::{commands::mail::work, output::Output};
 
@@ -48,21 +45,11 @@ const INVOICES: usize = 2;
 /// More removals than these are held, and so many are made.
 const GUARD: usize = 3;
 
-/// The name of a side, which is that of its directory, too.
-type Side = &'static str;
-const SIDES: [Side; 2] = ["left", "right"];
-
-/// Messages by folder, flags and content, as often as they are there.
-type Everything = BTreeMap<(String, String, String), usize>;
-
-/// Two Maildirs.
-struct Place(PathBuf);
-
 /// Plays the scene, and compares both sides by content.
 pub(super) async fn play(url: &str, out: Output) -> Result<Scene> {
     let folder = tempfile::Builder::new().prefix("lockstep-demo-mail-").tempdir()?;
     let remote: Arc<dyn Backend> = Arc::new(Remote::new(url, RemoteOptions::standard())?);
-    let place = Place::new(folder.path())?;
+    let place = Place::new(folder.path(), out)?;
     for (at, (name, text)) in FIRST.into_iter().enumerate() {
         place.deliver(if at % 2 == 0 { "left" } else { "right" }, name, text)?;
     }
@@ -83,7 +70,8 @@ async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene>
     let mut expected = Everything::new();
     FIRST.iter().for_each(|(_, text)| expect(&mut expected, "INBOX", "", text));
     place.wait_for(&expected, "the first sync").await?;
-    out.note(format!("mail: {} messages are on both sides", expected.len()));
+    let right = place.right();
+    out.note(format!("mail: {} messages are in a Maildir and in {right}", expected.len()));
 
     // Both sides change: three messages come, one is read on the left, one goes on the right.
     for (side, name, text) in LATER {
@@ -128,124 +116,15 @@ async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene>
         title: "Mail",
         differences,
         json: json!({
-            "messages": messages, "workflows": filed, "held": GUARD + 1, "seconds": seconds,
+            "messages": messages, "workflows": filed, "held": GUARD + 1, "right": right,
+            "seconds": seconds,
         }),
         text: format!(
-            "{messages} messages are the same on both sides; {filed} invoices were filed by \
-             workflows, and {} removals waited for approval, in {seconds:.1} s.",
+            "{messages} messages are the same in a Maildir and in {right}; {filed} invoices were \
+             filed by workflows, and {} removals waited for approval, in {seconds:.1} s.",
             GUARD + 1
         ),
     })
-}
-
-impl Place {
-    fn new(root: &Path) -> Result<Self> {
-        for side in SIDES {
-            for name in ["cur", "new", "tmp"] {
-                fs::create_dir_all(root.join(side).join("INBOX").join(name))?;
-            }
-        }
-        Ok(Self(root.to_owned()))
-    }
-
-    /// Writes the file of the account, and gives its folder.
-    fn accounts(&self) -> Result<PathBuf> {
-        let folder = self.0.join("accounts");
-        fs::create_dir_all(&folder)?;
-        let [left, right] = SIDES.map(|side| format!("maildir:{}", self.0.join(side).display()));
-        let removed = self.0.join("removed");
-        let account = format!(
-            "namespace = {NAMESPACE:?}\nleft.url = {left:?}\nright.url = {right:?}\n\
-             sync.interval = \"1s\"\nsync.removed = {removed:?}\n\
-             [guard]\ncount = {GUARD}\npercent = 10\nemptied = 100\n"
-        );
-        fs::write(folder.join(format!("{ACCOUNT}.toml")), account)?;
-        Ok(folder)
-    }
-
-    fn deliver(&self, side: Side, name: &str, text: &str) -> Result<()> {
-        let inbox = self.0.join(side).join("INBOX");
-        let draft = inbox.join("tmp").join(name);
-        fs::write(&draft, text)?;
-        fs::rename(draft, inbox.join("cur").join(format!("{name}.demo:2,")))?;
-        Ok(())
-    }
-
-    /// Does something with the file of a message.
-    fn change(&self, side: Side, text: &str, act: impl Fn(&Path) -> io::Result<()>) -> Result<()> {
-        for (_, file) in files(&self.0.join(side))? {
-            if fs::read_to_string(&file).is_ok_and(|found| plain(&found) == plain(text)) {
-                return act(&file).with_context(|| file.display().to_string());
-            }
-        }
-        bail!("a message that was on both sides is no longer on the {side} one")
-    }
-
-    fn everything(&self, side: Side) -> Result<Everything> {
-        let mut all = Everything::new();
-        for (folder, file) in files(&self.0.join(side))? {
-            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let flags = name.split_once(":2,").map_or("", |(_, flags)| flags);
-            // A file that is renamed meanwhile is found at the next look.
-            if let Ok(text) = fs::read_to_string(&file) {
-                expect(&mut all, &folder, flags, &text);
-            }
-        }
-        Ok(all)
-    }
-
-    /// Waits until both sides have exactly this.
-    async fn wait_for(&self, expected: &Everything, what: &str) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            let [left, right] = SIDES.map(|side| self.everything(side));
-            if left? == *expected && right? == *expected {
-                return Ok(());
-            }
-            if begun.elapsed() > STALLED {
-                return Err(stalled(&format!("mail does not come to be the same: {what}")));
-            }
-            sleep(LOOK_AGAIN).await;
-        }
-    }
-}
-
-/// Gives the files of all messages with their folders.
-fn files(root: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(place) = open.pop() {
-        for entry in fs::read_dir(&place)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                open.push(path);
-                continue;
-            }
-            let name = place.file_name().and_then(|name| name.to_str());
-            let folder = place.parent().and_then(|folder| folder.strip_prefix(root).ok());
-            if let (Some("cur" | "new"), Some(folder)) = (name, folder) {
-                found.push((folder.display().to_string(), path));
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn flagged(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push("S");
-    name.into()
-}
-
-fn plain(text: &str) -> String {
-    text.replace('\r', "")
-}
-
-fn key(folder: &str, flags: &str, text: &str) -> (String, String, String) {
-    (folder.to_owned(), flags.to_owned(), plain(text))
-}
-
-fn expect(all: &mut Everything, folder: &str, flags: &str, text: &str) {
-    *all.entry(key(folder, flags, text)).or_default() += 1;
 }
 
 /// Waits until all workflows have ended, and gives how many there are.

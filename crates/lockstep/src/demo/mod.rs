@@ -62,9 +62,10 @@ examples/flows/files.yaml: stage `scan` reads every file, and its output becomes
 `report`. A shell, a Python and a Rust worker do the work; one more is ended with SIGKILL while it
 holds units, which are then offered again. Then it publishes the workflow of examples/demo, which
 events start and whose steps these workers do, and a second version of it while instances of the
-first are under way. At last two Maildirs with the messages of examples/mail are kept in step, a
-workflow files the invoices among new mail, and a large deletion waits for approval. All figures are
-checked against a direct count; exit code 1 says that something differed.
+first are under way. At last a Maildir with the messages of examples/mail is kept in step with a
+Dovecot of the demo's own, or with a second Maildir where no Dovecot 2.3 is installed; a workflow
+files the invoices among new mail, and a large deletion waits for approval. All figures are checked
+against a direct count; exit code 1 says that something differed.
 
 Examples:
   lockstep demo
@@ -176,7 +177,7 @@ async fn process(
     let mut report = Report::gather(&lockstep, walk, &held).await?;
     out.note("\n2. Workflows: events start them, and the same workers do their steps.");
     report.add(workflow::play(url, walk, crew, out).await?);
-    out.note("\n3. Mail: two Maildirs are kept in step, and new mail starts a workflow.");
+    out.note("\n3. Mail: two sides are kept in step, and new mail starts a workflow.");
     report.add(mail::play(url, out).await?);
     out.note("");
     report.seconds = begun.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 #[path = "../../../mail/tests/main/support/cutter.rs"]
 mod cutter;
-#[path = "../../src/bench/mail/dovecot.rs"]
+#[path = "../../src/dovecot.rs"]
 pub(crate) mod dovecot;
 
 use std::{

@@ -2,7 +2,7 @@
 
 #[path = "support/cutter.rs"]
 pub(crate) mod cutter;
-#[path = "../../../lockstep/src/bench/mail/dovecot.rs"]
+#[path = "../../../lockstep/src/dovecot.rs"]
 pub(crate) mod dovecot;
 #[path = "support/pair.rs"]
 pub(crate) mod pair;

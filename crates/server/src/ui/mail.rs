@@ -279,11 +279,20 @@ pub(crate) async fn change(call: Call) -> Result<Outcome> {
     Ok(Outcome::see_other(format!("{here}?done=let-through")))
 }
 
-/// Gives the accounts of a namespace that need somebody, with what each needs.
-pub(super) async fn needs(
-    call: &Call,
-    of: &Namespace,
-) -> Result<Vec<(String, &'static str, String)>> {
+/// How an account is, in short.
+#[derive(Serialize)]
+pub(super) struct Health {
+    pub(super) account: String,
+    /// A status, which says how bad it is.
+    pub(super) word: &'static str,
+    /// What it needs somebody for.
+    pub(super) need: Option<String>,
+    /// When both sides were last known to be the same in every folder.
+    pub(super) proved: Option<Time>,
+}
+
+/// Gives how the accounts of a namespace are.
+pub(super) async fn health(call: &Call, of: &Namespace) -> Result<Vec<Health>> {
     let first = Page { after: None, limit: ACCOUNTS as u32 };
     let query = Query::Mail(of.clone(), MailQuery::Accounts(first));
     let read = match call.read(query).await {
@@ -294,26 +303,33 @@ pub(super) async fn needs(
     let accounts = take!(take!(read.answer, Answer::Mail)?, MailAnswer::Accounts)?;
     let now = now();
     let shown = accounts.into_iter().map(|account| Shown::of(account, now));
-    let needs = shown.filter_map(|shown| {
-        let why = match shown.word {
-            "held" => shown
-                .standing
-                .holds
-                .iter()
-                .find(|held| !shown.is_approved(held))
-                .map(|held| held.why.clone())?,
-            "failed" => shown.standing.last.as_ref()?.problems().into_iter().next()?,
-            "late" => match shown.standing.proved {
+    let health = shown.map(|shown| Health {
+        need: shown.need(now),
+        account: shown.account.name,
+        word: shown.word,
+        proved: shown.standing.proved,
+    });
+    Ok(health.collect())
+}
+
+impl Shown {
+    /// Says what the account needs somebody for.
+    fn need(&self, now: Time) -> Option<String> {
+        match self.word {
+            "held" => {
+                let mut holds = self.standing.holds.iter();
+                holds.find(|held| !self.is_approved(held)).map(|held| held.why.clone())
+            }
+            "failed" => self.standing.last.as_ref()?.problems().into_iter().next(),
+            "late" => Some(match self.standing.proved {
                 Some(proved) => {
                     format!("not proved to be the same for {}", show::span(now.since(proved)))
                 }
                 None => "never proved to be the same on both sides".to_owned(),
-            },
-            _ => return None,
-        };
-        Some((shown.account.name, shown.word, why))
-    });
-    Ok(needs.collect())
+            }),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,33 +19,42 @@ use crate::{
 #[derive(Template, Serialize)]
 #[template(path = "nodes.html")]
 struct Nodes {
-    nodes: Vec<NodeInfo>,
+    nodes: Vec<Follower>,
     /// The highest epoch that any node has applied.
     epoch: u64,
-    #[serde(skip)]
-    now: Time,
 }
 
-impl Nodes {
-    /// Gives how many changes of definitions a node has not applied yet.
-    fn lag(&self, node: &NodeInfo) -> u64 {
-        self.epoch.saturating_sub(node.epoch.unwrap_or(0))
-    }
+/// A node, and how far it is behind the others.
+#[derive(Serialize)]
+pub(super) struct Follower {
+    #[serde(flatten)]
+    pub(super) node: NodeInfo,
+    /// How many changes of definitions it has not applied yet.
+    pub(super) lag: u64,
+    /// `active`, `behind`, or `overdue` if its lease is over.
+    pub(super) standing: &'static str,
+}
 
-    fn standing(&self, node: &NodeInfo) -> &'static str {
-        match self.lag(node) {
-            _ if node.lease < self.now => "overdue",
+/// Gives the nodes, and the highest epoch that any of them has applied.
+pub(super) async fn followers(call: &Call) -> Result<(Vec<Follower>, u64)> {
+    let nodes = take!(call.read(Query::Nodes).await?.answer, Answer::Nodes)?;
+    let epoch = nodes.iter().filter_map(|node| node.epoch).max().unwrap_or(0);
+    let now = now();
+    let follower = |node: NodeInfo| {
+        let lag = epoch.saturating_sub(node.epoch.unwrap_or(0));
+        let standing = match lag {
+            _ if node.lease < now => "overdue",
             0 => "active",
             _ => "behind",
-        }
-    }
+        };
+        Follower { node, lag, standing }
+    };
+    Ok((nodes.into_iter().map(follower).collect(), epoch))
 }
 
 pub(crate) async fn nodes(call: Call) -> Result<Outcome> {
-    let nodes = take!(call.read(Query::Nodes).await?.answer, Answer::Nodes)?;
-    let epoch = nodes.iter().filter_map(|node| node.epoch).max().unwrap_or(0);
-    let view = Nodes { nodes, epoch, now: now() };
-    page(&call, Frame::new("Nodes", Here::Nodes).live(0), &view)
+    let (nodes, epoch) = followers(&call).await?;
+    page(&call, Frame::new("Nodes", Here::Nodes).live(0), &Nodes { nodes, epoch })
 }
 
 #[derive(Template, Serialize)]

@@ -13,6 +13,8 @@ use super::{
     ask::{self, visible},
     frame::{Frame, Here, page},
     live::position,
+    mail::Health,
+    operate::{Follower, followers},
     place, show,
 };
 use crate::{
@@ -40,6 +42,9 @@ struct Overview {
     workers: Vec<(Namespace, Worker)>,
     workers_left_out: usize,
     runs: Vec<(Namespace, Run)>,
+    accounts: Vec<(Namespace, Health)>,
+    /// The nodes that share the store, if there are several and the visitor may see them.
+    nodes: Vec<Follower>,
     namespaces: Vec<Namespace>,
 }
 
@@ -101,9 +106,15 @@ impl Overview {
             workers: Vec::new(),
             workers_left_out: 0,
             runs: Vec::new(),
+            accounts: Vec::new(),
+            nodes: Vec::new(),
             namespaces: all,
         };
         overview.look_at_specs();
+        if overview.namespace.is_none() {
+            overview.nodes = visible(followers(call).await)?.unwrap_or_default().0;
+            overview.look_at_nodes();
+        }
         for namespace in
             overview.namespaces.iter().take(NAMESPACES_MAX).cloned().collect::<Vec<_>>()
         {
@@ -145,6 +156,19 @@ impl Overview {
         self.specs.truncate(ROWS);
     }
 
+    fn look_at_nodes(&mut self) {
+        let now = now();
+        for Follower { node, lag, standing } in &self.nodes {
+            let why = match *standing {
+                "overdue" => format!("its lease ended {} ago", show::span(now.since(node.lease))),
+                "behind" => format!("{lag} changes of definitions behind the others"),
+                _ => continue,
+            };
+            let href = "/ui/nodes".to_owned();
+            self.needs.push(Need { status: standing, what: node.name.clone(), why, href });
+        }
+    }
+
     async fn look_into(&mut self, call: &Call, namespace: &Namespace) -> Result<()> {
         let faulted = InstanceFilter {
             status: Some(InstanceStatus::Faulted),
@@ -163,9 +187,13 @@ impl Overview {
                 href: place::instance(namespace, &id),
             });
         }
-        for (account, status, why) in super::mail::needs(call, namespace).await? {
-            let href = place::account(namespace, &account);
-            self.needs.push(Need { status, what: account, why, href });
+        for health in super::mail::health(call, namespace).await? {
+            if let Some(why) = health.need.clone() {
+                let (what, href) =
+                    (health.account.clone(), place::account(namespace, &health.account));
+                self.needs.push(Need { status: health.word, what, why, href });
+            }
+            self.accounts.push((namespace.clone(), health));
         }
         let newest = Page { after: None, limit: ROWS as u32 / 2 };
         let runs = visible(ask::runs(call, namespace, None, newest).await)?.unwrap_or_default().0;

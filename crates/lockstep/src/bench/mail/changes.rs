@@ -24,10 +24,10 @@ use tokio::runtime::Runtime;
 
 use super::{
     corpus,
-    dovecot::{Dovecot, PASSWORD},
     program::{Program, Sample},
     same,
 };
+use crate::dovecot::{Dovecot, PASSWORD};
 
 /// An account.
 pub(super) struct Account<'a> {

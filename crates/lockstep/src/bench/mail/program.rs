@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::dovecot::PASSWORD;
+use crate::dovecot::PASSWORD;
 
 /// A program that syncs mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,6 +32,9 @@ pub struct Dovecot {
     keeper: Option<Child>,
 }
 
+/// Where the programs of a system are, also those that only its administrators run.
+pub const PATH: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
+
 impl Dovecot {
     /// Starts a server below a folder, with more settings such as `imap_capability = IMAP4rev1`.
     ///
@@ -89,7 +92,7 @@ impl Dovecot {
         }
         // Signals to the test's group, such as that of Ctrl-C, are not for the server.
         keeper.process_group(0).current_dir(&self.folder).arg("-c").arg(text);
-        keeper.env("PATH", "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin");
+        keeper.env("PATH", PATH);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.keeper = Some(keeper.spawn()?);
         let start = Instant::now();
