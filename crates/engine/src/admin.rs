@@ -8,6 +8,8 @@ use model::{
 use queue::Work;
 use store::{Doc, Range, Row, Table, Tx, TxExt as _, Value, tables};
 
+use crate::user;
+
 /// Applies a command on the server's own records.
 pub(crate) fn apply(work: &mut Work<'_>, command: &AdminCommand) -> Result<Reply> {
     match command {
@@ -21,6 +23,7 @@ pub(crate) fn apply(work: &mut Work<'_>, command: &AdminCommand) -> Result<Reply
         AdminCommand::RevokeToken { id } => {
             let row = by_id(work.tx, id)?.ok_or_else(|| Error::NoSuchToken(id.clone()))?;
             work.tx.remove(&tables::TOKEN, &[vec![Value::Bytes(row.hash.into())]])?;
+            user::end_sessions_of_token(work, id)?;
             work.events.push(EventBody::TokenChanged(id.clone()));
         }
     }
@@ -51,7 +54,7 @@ fn by_id(tx: &mut dyn Tx, id: &str) -> Result<Option<TokenRow>> {
 /// A token, by the hash of its text.
 pub(crate) struct TokenRow {
     hash: Vec<u8>,
-    info: TokenInfo,
+    pub(crate) info: TokenInfo,
 }
 
 #[derive(Encode, Decode)]

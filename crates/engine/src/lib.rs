@@ -14,6 +14,7 @@ mod read;
 mod request;
 mod shared;
 mod trace;
+mod user;
 mod verify;
 mod waiters;
 mod workflow;

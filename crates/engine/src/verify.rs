@@ -8,6 +8,7 @@ use crate::admin::TokenRow;
 use crate::audit::Chains;
 use crate::blob::Parts;
 use crate::request::RequestRow;
+use crate::user::{SessionRow, UserRow};
 
 /// Looks over all rows of a store, and tells of each when it comes.
 ///
@@ -53,6 +54,12 @@ fn row(verifier: &mut Verifier, beside: &mut Beside, table: &'static Table, doc:
         }
         id if id == tables::REQUEST.id => {
             queue::read::<RequestRow>(doc, &mut verifier.findings).map(drop)
+        }
+        id if id == tables::USER.id => {
+            queue::read::<UserRow>(doc, &mut verifier.findings).map(drop)
+        }
+        id if id == tables::SESSION.id => {
+            queue::read::<SessionRow>(doc, &mut verifier.findings).map(drop)
         }
         id if id == tables::AUDIT_HEAD.id => return beside.chains.head(doc),
         id if id == tables::AUDIT.id => return beside.chains.row(doc),

@@ -15,7 +15,7 @@ use crate::{
     engine::{claims_of, merge, only_claims, stopped},
     request,
     shared::{Look, Shared},
-    workflow,
+    user, workflow,
 };
 
 /// The outcome of a write, and what its claims can look forward to.
@@ -86,6 +86,7 @@ impl WriteJob {
                 Command::Instance(command) => workflow::apply_instance(&mut work, command)?,
                 Command::Mail(command) => flow::mail::apply(&mut work, command)?,
                 Command::Blob(command) => blob::apply(&mut work, command)?,
+                Command::User(command) => user::apply(&mut work, command)?,
             };
             if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
                 (command, &reply)

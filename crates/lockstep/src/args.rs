@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attempt, audit, backup, bench, blob, completions, config, demo, event, export, health, import,
-    instance, load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit,
+    instance, load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit, user,
     verify, worker, workflow,
 };
 
@@ -143,9 +143,12 @@ pub(crate) enum Noun {
     /// The audit log: who changed what and when
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// Tokens: who may do what
+    /// Tokens: which programs may do what
     #[command(subcommand)]
     Token(token::Verb),
+    /// Users: which people may do what
+    #[command(subcommand)]
+    User(user::Verb),
     /// Watch real files being processed by workers in several languages
     Demo(demo::DemoArgs),
     /// Measure how fast the program is on this machine
@@ -194,6 +197,7 @@ impl Noun {
             | Self::Load(_)
             | Self::Audit(_)
             | Self::Token(_)
+            | Self::User(_)
             | Self::Demo(_)
             | Self::Bench(_)
             | Self::Config(_)

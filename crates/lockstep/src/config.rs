@@ -181,19 +181,26 @@ impl Config {
         share(self.text("otlp.sample"))
     }
 
-    /// Gives the token to present; of token and token file the one of the higher layer counts.
+    /// Gives the token to present.
     pub(crate) fn token(&self) -> Result<Option<String>> {
-        let (token, file) = (self.values.get("token"), self.values.get("token_file"));
-        match (token, file) {
-            (Some((token, from)), Some((_, file_from))) if from >= file_from => {
-                Ok(Some(token.clone()))
+        self.secret("token", "token_file")
+    }
+
+    /// Gives a secret; of the one that is said and the one in a file that of the higher layer
+    /// counts.
+    pub(crate) fn secret(&self, name: &str, in_file: &str) -> Result<Option<String>> {
+        let (secret, file) = (self.values.get(name), self.values.get(in_file));
+        match (secret, file) {
+            (Some((secret, from)), Some((_, file_from))) if from >= file_from => {
+                Ok(Some(secret.clone()))
             }
             (_, Some((file, _))) => {
+                let what = name.rsplit('.').next().unwrap_or(name).replace('_', " ");
                 let text = fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the token file {file}"))?;
+                    .with_context(|| format!("cannot read the {what} file {file}"))?;
                 Ok(Some(text.trim().to_owned()))
             }
-            (Some((token, _)), None) => Ok(Some(token.clone())),
+            (Some((secret, _)), None) => Ok(Some(secret.clone())),
             (None, None) => Ok(None),
         }
     }
@@ -202,7 +209,7 @@ impl Config {
     pub(crate) fn list(&self) -> Vec<(&'static str, Option<String>, Option<&Origin>)> {
         let entry = |key: &Key| match self.values.get(key.name) {
             None => (key.name, None, None),
-            Some((_, origin)) if key.name == "token" => {
+            Some((_, origin)) if matches!(key.name, "token" | "oidc.client_secret") => {
                 (key.name, Some("(hidden)".to_owned()), Some(origin))
             }
             Some((value, origin)) => (key.name, Some(without_password(value)), Some(origin)),

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Result;
-use model::{Data, data_from_json};
+use model::{Answer, Backend, Data, Page, Query, UserAnswer, UserQuery, data_from_json};
 use serde_json::Value;
-use server::Tls;
+use server::{Oidc, Tls};
 
-use crate::{config::Config, failure::Failure, files, signals};
+use crate::{config::Config, failure::Failure, files, oidc, signals};
 
 /// How a server is reached.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Front {
     pub(crate) rpc: Option<Rpc>,
     /// TLS, if there are certificates.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Where people sign in, if not only here.
+    pub(crate) oidc: Option<Oidc>,
 }
 
 /// How to listen for CBOR-RPC.
@@ -42,7 +44,7 @@ impl Front {
         let hint = "write both as PEM; the certificate first, then those that lead to an authority";
         let hinted = |error: model::Error| Failure::hinted(error.into(), hint);
         let tls = config.tls()?.map(Tls::open).transpose().map_err(hinted)?;
-        Ok(Self { rpc, tls })
+        Ok(Self { rpc, tls, oidc: oidc::of(config)? })
     }
 
     /// Reads certificates again whenever SIGHUP comes, until the process ends.
@@ -78,4 +80,28 @@ fn rpc_config(path: &str) -> Result<Option<Data>> {
         return Ok(None);
     }
     Ok(Some(data_from_json(&Value::Object(files::yaml_map(path)?))?))
+}
+
+/// Refuses to ask for tokens as long as there is none.
+pub(crate) async fn refuse_without_tokens(backend: &dyn Backend, listen: SocketAddr) -> Result<()> {
+    let first = UserQuery::List(Page { after: None, limit: 1 });
+    let users = backend.read(Query::Users(first), 0).await?.answer;
+    let has_user = matches!(&users, Answer::Users(UserAnswer::Users(users)) if !users.is_empty());
+    match backend.read(Query::Tokens, 0).await?.answer {
+        Answer::Tokens(tokens) if !tokens.is_empty() || has_user => Ok(()),
+        _ => {
+            let (why, or) = if listen.ip().is_loopback() {
+                ("everyone is asked for a token".to_owned(), "leave out --require-token")
+            } else {
+                (format!("{listen} can be reached from other machines"), "listen on 127.0.0.1")
+            };
+            let hint = format!(
+                "make one with `lockstep token create --all-namespaces --scope '*' --store \
+                 sqlite:PATH`, or a user with `lockstep user add NAME --role admin \
+                 --all-namespaces --store sqlite:PATH`, or {or}"
+            );
+            Err(Failure::usage(format!("{why}, and the store has no token and no user"), hint)
+                .into())
+        }
+    }
 }

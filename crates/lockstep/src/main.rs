@@ -13,6 +13,7 @@ mod files;
 mod flow;
 mod front;
 mod logs;
+mod oidc;
 mod output;
 mod reference;
 mod serve;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use clap::Args;
 use engine::{Applied, CacheOptions, Cached, Engine};
-use model::{Answer, Backend, Query};
+use model::Backend;
 use server::{Options, RpcOptions};
 use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
     config::{Config, StoreAt},
     failure::Failure,
     front::{self, Front, Rpc},
+    oidc::OidcArgs,
     output::Output,
     signals::Stop,
     steps::{self, Means},
@@ -30,8 +31,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_long_help = "\
 On a loopback address nobody needs a token unless --require-token is given. Any other address, and
---require-token, is refused as long as the store has no token; make the first one with
-`lockstep token create --store`.
+--require-token, is refused as long as the store has no token and no user; make the first one with
+`lockstep token create --store` or `lockstep user add --store`.
 SIGINT or SIGTERM ends the server when running requests have ended; a second one ends it at once.
 
 Examples:
@@ -112,6 +113,8 @@ pub(crate) struct ServeArgs {
     /// [env: LOCKSTEP_OTLP_SAMPLE]
     #[arg(long, value_name = "SHARE")]
     otlp_sample: Option<String>,
+    #[command(flatten)]
+    oidc: OidcArgs,
     /// `text` or `json` [default: text] [env: LOCKSTEP_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -123,7 +126,7 @@ pub(crate) struct ServeArgs {
 impl ServeArgs {
     /// Gives the settings that the flags say.
     pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
-        vec![
+        let own = vec![
             ("serve.listen", self.listen.clone()),
             ("serve.store", self.store.clone()),
             ("serve.tls_cert", self.tls_cert.clone()),
@@ -145,7 +148,8 @@ impl ServeArgs {
             ("log.filter", self.log.clone()),
             ("otlp.endpoint", self.otlp_endpoint.clone()),
             ("otlp.sample", self.otlp_sample.clone()),
-        ]
+        ];
+        own.into_iter().chain(self.oidc.settings()).collect()
     }
 }
 
@@ -260,7 +264,7 @@ pub(crate) async fn start(
     let closed = [(options.open, options.listen)].into_iter();
     let closed = closed.chain(front.rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
     for (_, listen) in closed.filter(|(open, _)| !open) {
-        refuse_without_tokens(&*engine, listen).await?;
+        front::refuse_without_tokens(&*engine, listen).await?;
     }
     let cached = || Cached::over(engine.clone(), CacheOptions::default());
     let mut applied: Applied = Box::new(Vec::new);
@@ -295,6 +299,9 @@ pub(crate) async fn start(
     }
     if let Some(tracer) = tracer {
         bound = bound.trace_to(tracer);
+    }
+    if let Some(oidc) = front.oidc {
+        bound = bound.sign_in_at(oidc);
     }
     let (address, rpc) = (bound.address(), bound.rpc_address());
     let (stop, stopped) = oneshot::channel();
@@ -366,23 +373,4 @@ fn node_name() -> Result<String> {
     let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Ok(format!("{host}-{}-{random}", std::process::id()))
-}
-
-/// Refuses to ask for tokens as long as there is none.
-async fn refuse_without_tokens(backend: &dyn Backend, listen: SocketAddr) -> Result<()> {
-    match backend.read(Query::Tokens, 0).await?.answer {
-        Answer::Tokens(tokens) if !tokens.is_empty() => Ok(()),
-        _ => {
-            let (why, or) = if listen.ip().is_loopback() {
-                ("everyone is asked for a token".to_owned(), "leave out --require-token")
-            } else {
-                (format!("{listen} can be reached from other machines"), "listen on 127.0.0.1")
-            };
-            let hint = format!(
-                "make one with `lockstep token create --all-namespaces --scope '*' --store \
-                 sqlite:PATH`, or {or}"
-            );
-            Err(Failure::usage(format!("{why}, and the store has no token"), hint).into())
-        }
-    }
 }

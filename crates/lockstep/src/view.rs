@@ -2,8 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use model::{
-    Attempt, NamespaceInfo, Spec, SpecMeta, SummaryRow, Time, TokenInfo, Unit, UnitName, Worker,
-    data_to_json, escape,
+    Attempt, Grant, NamespaceInfo, Spec, SpecMeta, SummaryRow, Time, TokenInfo, Unit, UnitName,
+    UserInfo, Worker, data_to_json, escape,
 };
 use serde_json::{Map, Value, json};
 
@@ -103,6 +103,22 @@ pub(crate) fn summary_row(row: &SummaryRow) -> Value {
         "spec": row.spec.as_str(),
         "status": row.status,
         "count": row.count,
+    })
+}
+
+/// Shows a user, never its password.
+pub(crate) fn user(info: &UserInfo) -> Value {
+    let grant = |grant: &Grant| {
+        let namespace = grant.namespace.as_ref().map(|name| name.as_str());
+        json!({"role": grant.role, "namespace": namespace})
+    };
+    json!({
+        "name": info.name.as_str(),
+        "grants": info.grants.iter().map(grant).collect::<Vec<_>>(),
+        "is_disabled": info.is_disabled,
+        "has_password": info.has_password,
+        "identity": info.identity,
+        "created": info.created,
     })
 }
 

@@ -39,6 +39,8 @@ mod traces;
 #[cfg(test)]
 mod tutorial;
 #[cfg(test)]
+mod user;
+#[cfg(test)]
 mod worker;
 #[cfg(test)]
 mod workflow;

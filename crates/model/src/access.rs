@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     Command, Error, InstanceCommand, InstanceQuery, Namespace, Query, QueueCommand, Result,
+    UserInfo,
 };
 
 /// What is done.
@@ -25,6 +26,8 @@ pub enum Resource {
     Namespace,
     /// Work specs and their meta, and summaries.
     Spec,
+    /// How specs are scheduled: pausing, weighing. Whoever may do something to specs may do this.
+    Control,
     /// Work units.
     Unit,
     /// Attempts: claiming, renewing, ending.
@@ -45,6 +48,8 @@ pub enum Resource {
     Blob,
     /// The audit log.
     Audit,
+    /// Users and their roles.
+    User,
     /// Tokens.
     Token,
     /// The server: metrics and the like.
@@ -53,9 +58,10 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Namespace,
         Self::Spec,
+        Self::Control,
         Self::Unit,
         Self::Attempt,
         Self::Worker,
@@ -66,6 +72,7 @@ impl Resource {
         Self::Mail,
         Self::Blob,
         Self::Audit,
+        Self::User,
         Self::Token,
         Self::Server,
     ];
@@ -75,6 +82,7 @@ impl Resource {
         match self {
             Self::Namespace => "namespace",
             Self::Spec => "spec",
+            Self::Control => "control",
             Self::Unit => "unit",
             Self::Attempt => "attempt",
             Self::Worker => "worker",
@@ -85,6 +93,7 @@ impl Resource {
             Self::Mail => "mail",
             Self::Blob => "blob",
             Self::Audit => "audit",
+            Self::User => "user",
             Self::Token => "token",
             Self::Server => "server",
         }
@@ -112,9 +121,10 @@ impl Access {
                 }
                 QueueCommand::SetSpec { .. }
                 | QueueCommand::ChangeSpec { .. }
-                | QueueCommand::SetSpecMeta { .. }
-                | QueueCommand::ControlSpec { .. }
                 | QueueCommand::DestroySpec { .. } => Resource::Spec,
+                QueueCommand::SetSpecMeta { .. } | QueueCommand::ControlSpec { .. } => {
+                    Resource::Control
+                }
                 QueueCommand::AddUnits(_)
                 | QueueCommand::SetUnits(_)
                 | QueueCommand::ClearActive { .. } => Resource::Unit,
@@ -134,6 +144,9 @@ impl Access {
             Command::Blob(_) => Resource::Blob,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
+            }
+            Command::User(_) => {
+                return Self { verb: Verb::Write, resource: Resource::User, namespace: None };
             }
         };
         Self { verb: Verb::Write, resource, namespace: Some(namespace.clone()) }
@@ -160,6 +173,7 @@ impl Access {
             Query::Blobs(..) => Resource::Blob,
             Query::Audit(_) => Resource::Audit,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
+            Query::Users(_) => Resource::User,
             Query::Since(_) => Resource::Event,
             Query::Nodes => Resource::Server,
         };
@@ -185,8 +199,8 @@ impl Scope {
         let wrong = || {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
-                 spec, unit, attempt, worker, lock, definition, instance, event, mail, blob, \
-                 audit, token, server or *"
+                 spec, control, unit, attempt, worker, lock, definition, instance, event, mail, \
+                 blob, audit, user, token, server or *"
             ))
         };
         if text == "*" {
@@ -211,7 +225,8 @@ impl Scope {
 
     /// Tells whether this scope allows a verb on a resource.
     pub fn allows(self, verb: Verb, resource: Resource) -> bool {
-        self.verb.is_none_or(|v| v == verb) && self.resource.is_none_or(|r| r == resource)
+        let holds = |own| own == resource || (own, resource) == (Resource::Spec, Resource::Control);
+        self.verb.is_none_or(|v| v == verb) && self.resource.is_none_or(holds)
     }
 }
 
@@ -238,39 +253,97 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
+/// Scopes, and where they hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The only namespace; all when absent.
+    pub namespace: Option<Namespace>,
+    /// What is allowed there.
+    pub scopes: Vec<Scope>,
+}
+
+impl Allowed {
+    fn allows(&self, verb: Verb, resource: Resource) -> bool {
+        self.scopes.iter().any(|scope| scope.allows(verb, resource))
+    }
+
+    /// What is allowed in one namespace opens nothing that is about no namespace or another one.
+    fn reaches(&self, asked: Option<&Namespace>) -> bool {
+        self.namespace.is_none() || self.namespace.as_ref() == asked
+    }
+}
+
 /// Who is calling, and what that one may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// A name for logs: a token's id, or `loopback`.
+    /// A name for logs: a token's id, `user/NAME`, or `loopback`.
     pub name: String,
-    /// The only namespace; all when absent.
-    pub namespace: Option<Namespace>,
-    /// What is allowed.
-    pub scopes: Vec<Scope>,
+    /// What is allowed; whatever one of these allows.
+    pub allowed: Vec<Allowed>,
 }
 
 impl Principal {
     /// Makes the caller who may do everything.
     pub fn all(name: impl Into<String>) -> Self {
-        Self { name: name.into(), namespace: None, scopes: vec![Scope::ALL] }
+        Self::new(name, None, vec![Scope::ALL])
+    }
+
+    /// Makes a caller whose scopes hold in one namespace, or in all.
+    pub fn new(name: impl Into<String>, namespace: Option<Namespace>, scopes: Vec<Scope>) -> Self {
+        Self { name: name.into(), allowed: vec![Allowed { namespace, scopes }] }
+    }
+
+    /// Makes the caller that a user is: each role is the scopes that it is a name for.
+    pub fn of_user(user: &UserInfo) -> Self {
+        let allowed = user.grants.iter().map(|grant| Allowed {
+            namespace: grant.namespace.clone(),
+            scopes: grant.role.scopes(),
+        });
+        Self { name: format!("user/{}", user.name), allowed: allowed.collect() }
+    }
+
+    /// Gives the namespace of a caller that has no other.
+    pub fn only_namespace(&self) -> Option<&Namespace> {
+        let mut names = self.allowed.iter().map(|allowed| allowed.namespace.as_ref());
+        let first = names.next()??;
+        names.all(|name| name == Some(first)).then_some(first)
+    }
+
+    /// Gives the namespaces that are named for a verb on a resource, in their order.
+    pub fn namespaces(&self, verb: Verb, resource: Resource) -> Vec<Namespace> {
+        let able = self.allowed.iter().filter(|allowed| allowed.allows(verb, resource));
+        let mut names: Vec<_> = able.filter_map(|allowed| allowed.namespace.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Refuses what no scope allows.
     ///
-    /// A token of one namespace opens nothing that is about no namespace or another one.
+    /// # Errors
+    /// [`Error::Denied`].
     pub fn check(&self, access: &Access) -> Result<()> {
-        let place = match (&self.namespace, &access.namespace) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own), Some(asked)) => own == asked,
-        };
-        if place && self.scopes.iter().any(|scope| scope.allows(access.verb, access.resource)) {
+        let Access { verb, resource, namespace } = access;
+        let mut here = self.allowed.iter().filter(|allowed| allowed.reaches(namespace.as_ref()));
+        if here.any(|allowed| allowed.allows(*verb, *resource)) {
             return Ok(());
         }
-        let scope = Scope { verb: Some(access.verb), resource: Some(access.resource) };
-        Err(Error::Denied(match &access.namespace {
+        let scope = Scope { verb: Some(*verb), resource: Some(*resource) };
+        Err(Error::Denied(match namespace {
             Some(namespace) => format!("this needs scope {scope} in namespace \"{namespace}\""),
             None => format!("this needs scope {scope} for all namespaces"),
         }))
+    }
+
+    /// Refuses what no scope allows in any namespace.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub fn check_somewhere(&self, verb: Verb, resource: Resource) -> Result<()> {
+        if self.allowed.iter().any(|allowed| allowed.allows(verb, resource)) {
+            return Ok(());
+        }
+        let scope = Scope { verb: Some(verb), resource: Some(resource) };
+        Err(Error::Denied(format!("this needs scope {scope}")))
     }
 }

@@ -278,6 +278,11 @@ impl ChainCheck {
         self.hash.clone_from(&entry.hash);
     }
 
+    /// Gives what is wrong with the rows so far, where the chain is not followed to its end.
+    pub fn faults(self) -> Vec<String> {
+        self.faults
+    }
+
     /// Ends with where the chain should end; gives what is wrong.
     pub fn end(mut self, head: Option<&AuditHead>) -> Vec<String> {
         let last = self.last;

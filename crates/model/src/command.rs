@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id,
     InstanceCommand, LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time,
-    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
+    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, UserCommand, WorkerName,
 };
 
 /// A change, as plain data.
@@ -27,6 +27,8 @@ pub enum Command {
     Mail(MailCommand),
     /// Work on blobs.
     Blob(BlobCommand),
+    /// Work on users and their sessions.
+    User(UserCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -351,6 +353,12 @@ impl From<MailCommand> for Command {
 impl From<BlobCommand> for Command {
     fn from(command: BlobCommand) -> Self {
         Self::Blob(command)
+    }
+}
+
+impl From<UserCommand> for Command {
+    fn from(command: UserCommand) -> Self {
+        Self::User(command)
     }
 }
 

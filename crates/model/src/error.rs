@@ -60,6 +60,12 @@ pub enum Error {
     /// There is no such token.
     #[error("No such token {0:?}")]
     NoSuchToken(String),
+    /// There is no such user.
+    #[error("No such user {0:?}")]
+    NoSuchUser(String),
+    /// There is a user of that name.
+    #[error("there is a user {0:?} already")]
+    UserExists(String),
     /// There is no such workflow definition.
     #[error("No such definition {0:?}")]
     NoSuchDefinition(String),

@@ -66,6 +66,8 @@ pub enum EventBody {
     MailChanged(String),
     /// Content of this upload came, became a blob, or was forgotten.
     BlobChanged(Id),
+    /// A user or a session changed: `user/NAME`, or `token/ID` for the session of a token.
+    UserChanged(String),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -128,7 +130,8 @@ impl EventBody {
             Self::RunChanged(_)
             | Self::EventsReceived(..)
             | Self::MailChanged(_)
-            | Self::BlobChanged(_) => {}
+            | Self::BlobChanged(_)
+            | Self::UserChanged(_) => {}
         }
     }
 }

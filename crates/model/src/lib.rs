@@ -21,12 +21,14 @@ mod mail;
 mod name;
 mod query;
 mod record;
+mod role;
 mod spec;
 mod time;
 mod trace;
+mod user;
 mod wait;
 
-pub use access::{Access, Principal, Resource, Scope, Verb};
+pub use access::{Access, Allowed, Principal, Resource, Scope, Verb};
 pub use audit::{
     AuditAnswer, AuditEntry, AuditFilter, AuditHead, AuditQuery, Caller, ChainCheck, hex,
 };
@@ -58,7 +60,12 @@ pub use record::{
     Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, NodeInfo, Revision, Spec,
     SpecRef, SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
 };
+pub use role::Role;
 pub use spec::SpecMeta;
 pub use time::Time;
 pub use trace::{Span, SpanKind, TRACEPARENT, TraceContext, Tracer};
+pub use user::{
+    Behind, Grant, Holder, Identity, PasswordHash, Session, UserAnswer, UserChange, UserCommand,
+    UserInfo, UserName, UserQuery, grants,
+};
 pub use wait::{Invite, Wait, decision};

@@ -128,12 +128,42 @@ pub const CALLERS_COUNTED_MAX: usize = 4_096;
 
 /// Pages of the dashboard that one server keeps up to date at a time.
 pub const LIVE_PAGES_MAX: usize = 256;
-/// Browsers that are signed in to one server at a time; the one that is so for longest goes first.
-pub const SESSIONS_MAX: usize = 1_024;
+/// Browsers that are signed in as one user or with one token at a time; the one that is so for
+/// longest goes first.
+pub const SESSIONS_MAX: usize = 32;
 /// How long a browser stays signed in.
 pub const SESSION_KEPT: Duration = Duration::from_secs(12 * 3600);
+/// How long a browser stays signed in that asks for nothing.
+pub const SESSION_IDLE: Duration = Duration::from_secs(2 * 3600);
+/// How often it is noted that a session is in use.
+pub const SESSION_SEEN_EVERY: Duration = Duration::from_secs(300);
+/// Bytes of the name of a user.
+pub const USER_NAME_BYTES_MAX: usize = 128;
+/// Roles of one user.
+pub const GRANTS_MAX: usize = 64;
+/// Characters of a password at least.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// KiB of memory that the hash of a password may take.
+pub const PASSWORD_KIB_MAX: u32 = 64 << 10;
+/// Passes, and lanes, that the hash of a password may take.
+pub const PASSWORD_PASSES_MAX: u32 = 8;
+/// Passwords that one server hashes at a time; others wait.
+pub const PASSWORDS_AT_A_TIME: usize = 2;
+/// Wrong passwords for one user, or from one peer address, at once after a rest.
+pub const WRONG_PASSWORDS_AT_ONCE_MAX: u32 = 10;
+/// Time in which one more wrong password may come.
+pub const WRONG_PASSWORD_EVERY: Duration = Duration::from_secs(10);
+/// How long a visitor may take at an identity provider.
+pub const IDENTITY_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Bytes of one answer of an identity provider.
+pub const IDENTITY_BYTES_MAX: usize = 256 << 10;
+/// Rows of the audit log that a page of the dashboard follows to see whether they are whole.
+pub const AUDIT_FOLLOWED_MAX: u64 = 50_000;
 
 /// Lists every limit as (name, value, unit) for people and for `GET /v1/limits`.
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 pub fn all() -> Vec<(&'static str, u64, &'static str)> {
     let bytes = "bytes";
     vec![
@@ -194,5 +224,19 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("live_pages_max", LIVE_PAGES_MAX as u64, "pages"),
         ("sessions_max", SESSIONS_MAX as u64, "sessions"),
         ("session_kept", SESSION_KEPT.as_secs(), "seconds"),
+        ("session_idle", SESSION_IDLE.as_secs(), "seconds"),
+        ("session_seen_every", SESSION_SEEN_EVERY.as_secs(), "seconds"),
+        ("user_name_bytes_max", USER_NAME_BYTES_MAX as u64, bytes),
+        ("grants_max", GRANTS_MAX as u64, "roles"),
+        ("password_chars_min", PASSWORD_CHARS_MIN as u64, "characters"),
+        ("password_bytes_max", PASSWORD_BYTES_MAX as u64, bytes),
+        ("password_kib_max", PASSWORD_KIB_MAX.into(), "KiB"),
+        ("password_passes_max", PASSWORD_PASSES_MAX.into(), "passes"),
+        ("passwords_at_a_time", PASSWORDS_AT_A_TIME as u64, "passwords"),
+        ("wrong_passwords_at_once_max", WRONG_PASSWORDS_AT_ONCE_MAX.into(), "passwords"),
+        ("wrong_password_every", WRONG_PASSWORD_EVERY.as_secs(), "seconds"),
+        ("identity_wait_max", IDENTITY_WAIT_MAX.as_secs(), "seconds"),
+        ("identity_bytes_max", IDENTITY_BYTES_MAX as u64, bytes),
+        ("audit_followed_max", AUDIT_FOLLOWED_MAX, "rows"),
     ]
 }

@@ -7,7 +7,7 @@ use crate::{
     Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer,
     DefinitionQuery, Event, InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery,
     Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time,
-    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, Worker, WorkerName,
+    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, UserAnswer, UserQuery, Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -56,6 +56,8 @@ pub enum Query {
     Tokens,
     /// The token with this SHA-256. Answers [`Answer::Tokens`] with one or none.
     TokenByHash([u8; 32]),
+    /// About users. Answers [`Answer::Users`].
+    Users(UserQuery),
     /// The first events after a revision of each of these namespaces, destroyed or not, up to
     /// [`crate::limits::SINCE_MAX`] of all together. Answers [`Answer::Events`], of each namespace
     /// in order; a gap before the first one says that the history no longer reaches back that far,
@@ -153,6 +155,8 @@ pub enum Answer {
     Audit(AuditAnswer),
     /// Tokens.
     Tokens(Vec<TokenInfo>),
+    /// About users.
+    Users(UserAnswer),
     /// Events.
     Events(Vec<Event>),
 }
@@ -182,6 +186,7 @@ impl Query {
             | Self::Nodes
             | Self::Tokens
             | Self::TokenByHash(_)
+            | Self::Users(_)
             | Self::Since(_) => None,
         }
     }

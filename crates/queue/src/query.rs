@@ -54,6 +54,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)
+        | Query::Users(_)
         | Query::Since(_) => answer_all(tx, query)?,
     };
     Ok(Read { as_of: namespace.revision, answer })

@@ -14,6 +14,7 @@ use crate::{
     auth::Auth,
     endpoint::Endpoint,
     metrics::Metrics,
+    oidc::Oidc,
     outcome::{Response, full},
     problem,
     rate::{Rate, Rates},
@@ -27,6 +28,8 @@ pub(crate) struct App {
     pub(crate) auth: Auth,
     pub(crate) metrics: Metrics,
     pub(crate) sessions: Sessions,
+    /// The identity provider, if there is one.
+    pub(crate) oidc: OnceLock<Oidc>,
     /// Who takes the spans of requests.
     pub(crate) tracer: OnceLock<Arc<dyn Tracer>>,
     /// Pages that may be kept up to date at a time.
@@ -50,6 +53,7 @@ impl App {
             backend,
             metrics,
             sessions: Sessions::new()?,
+            oidc: OnceLock::new(),
             tracer: OnceLock::new(),
             live: Arc::new(Semaphore::new(limits::LIVE_PAGES_MAX)),
             ready: AtomicBool::new(true),

@@ -1,19 +1,24 @@
 //! Who is calling: a bearer token, or anyone on this machine where the server is open.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use http::{HeaderMap, Uri, header, request};
-use model::{Answer, Backend, Error, Principal, Query, Result, Time, TokenInfo};
+use model::{
+    Answer, Backend, Behind, Caller, Command, Error, Holder, Namespace, PasswordHash, Principal,
+    Query, Result, Session, Time, TokenInfo, UserAnswer, UserCommand, UserName, UserQuery, Write,
+    limits,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    password::Passwords,
     rate::{Rate, Rates},
-    ui::{Sessions, Visit},
+    ui::{Cookie, Visit},
 };
 
 /// The SHA-256 of a secret.
@@ -33,7 +38,10 @@ pub(crate) struct Auth {
     /// Whoever calls a route that is open to everyone.
     anyone: Arc<Principal>,
     pub(crate) rates: Rates,
+    pub(crate) passwords: Passwords,
     known: Mutex<HashMap<Hash, Known>>,
+    /// The cookies that sessions were found for.
+    cookies: Mutex<HashSet<Hash>>,
 }
 
 #[derive(Clone)]
@@ -46,9 +54,18 @@ struct Known {
 impl Auth {
     pub(crate) fn new(backend: Arc<dyn Backend>, open_port: Option<u16>, rates: Rates) -> Self {
         let loopback = Arc::new(Principal::all("loopback"));
-        let anyone = Principal { name: String::new(), namespace: None, scopes: Vec::new() };
-        let anyone = Arc::new(anyone);
-        Self { backend, open_port, loopback, anyone, rates, known: Mutex::default() }
+        let anyone = Arc::new(Principal::new(String::new(), None, Vec::new()));
+        let passwords = Passwords::new();
+        Self {
+            backend,
+            open_port,
+            loopback,
+            anyone,
+            rates,
+            passwords,
+            known: Mutex::default(),
+            cookies: Mutex::default(),
+        }
     }
 
     /// Lets everyone in who does not ask too often.
@@ -88,35 +105,120 @@ impl Auth {
         }
     }
 
-    /// Finds out who visits a page: whoever could call, or the holder of the token with which the
-    /// browser was signed in.
+    /// Finds out who visits a page: whoever could call, or whoever the browser was signed in as.
     ///
     /// # Errors
     /// The same as those of [`Self::caller`].
     pub(crate) async fn visitor(
         &self,
         head: &request::Parts,
-        sessions: &Sessions,
         peer: IpAddr,
     ) -> Result<(Arc<Principal>, Visit)> {
-        let Some(session) = sessions.of(&head.headers) else {
-            let principal = self.caller(&head.headers, &head.uri, peer).await?;
-            let has_token = head.headers.contains_key(header::AUTHORIZATION);
-            return Ok((principal, if has_token { Visit::Token } else { Visit::Open }));
-        };
-        let holder = self.holder_of(session.token, peer).await?;
-        self.rates.holder(&holder.name)?;
-        Ok((holder, Visit::Session(session.id)))
+        if let Some(cookie) = Cookie::of(&head.headers)
+            && let Some(principal) = self.signed_in(&cookie, peer).await?
+        {
+            self.rates.holder(&principal.name)?;
+            return Ok((Arc::new(principal), Visit::Session(cookie)));
+        }
+        let principal = self.caller(&head.headers, &head.uri, peer).await?;
+        let has_token = head.headers.contains_key(header::AUTHORIZATION);
+        Ok((principal, if has_token { Visit::Token } else { Visit::Open }))
     }
 
-    /// Finds the holder of a token that somebody signs in with, and gives its hash.
+    /// Tells whether a browser is still signed in.
+    pub(crate) async fn is_signed_in(&self, cookie: &Cookie, peer: IpAddr) -> Result<bool> {
+        self.signed_in(cookie, peer).await.map(|found| found.is_some())
+    }
+
+    /// Finds who is behind a cookie, as of now: what was changed elsewhere counts at once.
+    async fn signed_in(&self, cookie: &Cookie, peer: IpAddr) -> Result<Option<Principal>> {
+        // Whoever shares an address with a guesser is not signed out by that.
+        if !self.cookies().contains(&cookie.id) {
+            self.rates.may_guess(peer)?;
+        }
+        let answer = self.ask(UserQuery::Session(cookie.id)).await?;
+        let UserAnswer::Session(Some((session, behind))) = answer else {
+            self.cookies().remove(&cookie.id);
+            self.rates.guessed(peer);
+            return Ok(None);
+        };
+        let (now, Session { begun, seen, .. }) = (now(), session);
+        if now.since(begun) > limits::SESSION_KEPT || now.since(seen) > limits::SESSION_IDLE {
+            return Ok(None);
+        }
+        if now.since(seen) > limits::SESSION_SEEN_EVERY {
+            // Who is there is let in, also where nothing can be written just now.
+            let _noted = self.change("", UserCommand::SeeSession { id: cookie.id }).await;
+        }
+        let mut cookies = self.cookies();
+        if cookies.len() >= REMEMBERED_MAX {
+            cookies.clear();
+        }
+        cookies.insert(cookie.id);
+        drop(cookies);
+        Ok(match behind {
+            Behind::User(user) if user.is_disabled => None,
+            Behind::User(user) => Some(Principal::of_user(&user)),
+            Behind::Token(token) => {
+                Known::new(token).principal_at(now).ok().map(Arc::unwrap_or_clone)
+            }
+        })
+    }
+
+    /// Finds the holder of a token that somebody signs in with.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], [`Error::TooManyRequests`].
-    pub(crate) async fn sign_in(&self, token: &str, peer: IpAddr) -> Result<Hash> {
+    pub(crate) async fn sign_in(&self, token: &str, peer: IpAddr) -> Result<Holder> {
         let hash: Hash = Sha256::digest(token.trim()).into();
-        self.holder_of(hash, peer).await?;
-        Ok(hash)
+        let holder = self.holder_of(hash, peer).await?;
+        Ok(Holder::Token { id: holder.name.clone(), hash })
+    }
+
+    /// Finds the user that somebody signs in as.
+    ///
+    /// An unknown name, a wrong password and a user who is kept out all take the same time and give
+    /// the same answer.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], [`Error::TooManyRequests`].
+    pub(crate) async fn sign_in_user(
+        &self,
+        name: &str,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Holder> {
+        let wrong = || Error::Unauthenticated("name or password is not right".to_owned());
+        let name = UserName::new(name.trim()).map_err(|_| wrong())?;
+        let attempt = self.rates.try_password(name.as_str(), peer)?;
+        let hash = self.password_of(&name).await?;
+        if !self.passwords.is_right(password, hash).await? {
+            return Err(wrong());
+        }
+        attempt.was_right();
+        Ok(Holder::User(name))
+    }
+
+    async fn password_of(&self, name: &UserName) -> Result<Option<PasswordHash>> {
+        match self.ask(UserQuery::Password(name.clone())).await? {
+            UserAnswer::Password(hash) => Ok(hash),
+            _ => Err(crate::call::mismatch()),
+        }
+    }
+
+    /// Asks what only the server itself may ask.
+    pub(crate) async fn ask(&self, query: UserQuery) -> Result<UserAnswer> {
+        match self.backend.read(Query::Users(query), 0).await?.answer {
+            Answer::Users(answer) => Ok(answer),
+            _ => Err(crate::call::mismatch()),
+        }
+    }
+
+    /// Changes what only the server itself may change, under the name of whoever caused it.
+    pub(crate) async fn change(&self, name: &str, command: UserCommand) -> Result<()> {
+        let caller = Caller { name: name.to_owned(), trace: None };
+        let write = Write::one(&Namespace::empty(), Command::User(command));
+        self.backend.write(Write { caller, ..write }).await.map(drop)
     }
 
     /// Tells whether somebody may come in without a token.
@@ -194,6 +296,10 @@ impl Auth {
         known.insert(hash, token);
     }
 
+    fn cookies(&self) -> MutexGuard<'_, HashSet<Hash>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,7 +308,7 @@ impl Auth {
 impl Known {
     fn new(info: TokenInfo) -> Self {
         let TokenInfo { id, namespace, scopes, expires, created: _ } = info;
-        let principal = Arc::new(Principal { name: id, namespace, scopes });
+        let principal = Arc::new(Principal::new(id, namespace, scopes));
         Self { principal, expires, looked_up: Instant::now() }
     }
 

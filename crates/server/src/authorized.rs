@@ -7,12 +7,12 @@ use std::{
 
 use model::{
     Access, Answer, Backend, BoxFuture, Caller, Command, Committed, Error, Event, Namespace, Page,
-    Principal, Query, Read, Resource, Result, Revision, Verb, Write,
+    Principal, Query, Read, Resource, Result, Revision, SpecName, Verb, Write, limits,
 };
 
 /// Checks every command and query against the scopes of one [`Principal`].
 ///
-/// A caller of one namespace sees only that one in the list of namespaces and in the summary.
+/// A caller of some namespaces sees only those in the list of namespaces and in the summary.
 #[derive(Clone)]
 pub struct Authorized {
     backend: Arc<dyn Backend>,
@@ -46,30 +46,48 @@ impl Authorized {
 
     fn check_write(&self, write: &Write) -> Result<()> {
         write.commands.iter().try_for_each(|command| {
+            if matches!(command, Command::User(command) if command.is_own()) {
+                return Err(own());
+            }
             self.principal.check(&Access::of_command(&write.namespace, command))
         })
     }
 
-    /// Lists the caller's own namespace, if it exists and is on the page.
-    fn own_namespaces(
-        &self,
-        own: Namespace,
-        page: &Page<Namespace>,
-        at_least: Revision,
-    ) -> BoxFuture<'_, Result<Read>> {
-        if page.after.as_ref().is_some_and(|after| *after >= own) {
-            let read = Read { as_of: 0, answer: Answer::Namespaces(Vec::new()) };
-            return Box::pin(ready(Ok(read)));
-        }
-        let read = self.checked_read(Query::Namespace(own), at_least);
-        Box::pin(async move {
-            let infos = match read.await {
-                Ok(Read { answer: Answer::Namespace(info), .. }) => vec![info],
-                Ok(_) | Err(Error::NoSuchNamespace(_)) => Vec::new(),
+    /// Lists those of the caller's own namespaces that exist and are on the page.
+    async fn own_namespaces(&self, page: &Page<Namespace>, at_least: Revision) -> Result<Read> {
+        self.principal.check_somewhere(Verb::Read, Resource::Namespace)?;
+        let limit = if page.limit == 0 { limits::PAGE_MAX } else { page.limit } as usize;
+        let mut infos = Vec::new();
+        for own in self.principal.namespaces(Verb::Read, Resource::Namespace) {
+            if page.after.as_ref().is_some_and(|after| *after >= own) || infos.len() >= limit {
+                continue;
+            }
+            match self.checked_read(Query::Namespace(own), at_least).await {
+                Ok(Read { answer: Answer::Namespace(info), .. }) => infos.push(info),
+                Ok(_) | Err(Error::NoSuchNamespace(_)) => {}
                 Err(error) => return Err(error),
-            };
-            Ok(Read { as_of: 0, answer: Answer::Namespaces(infos) })
-        })
+            }
+        }
+        Ok(Read { as_of: 0, answer: Answer::Namespaces(infos) })
+    }
+
+    /// Counts the units of all of the caller's own namespaces.
+    async fn own_summary(&self, spec: Option<SpecName>, at_least: Revision) -> Result<Read> {
+        self.principal.check_somewhere(Verb::Read, Resource::Spec)?;
+        let own = self.principal.namespaces(Verb::Read, Resource::Spec);
+        if let [only] = own.as_slice() {
+            return self.checked_read(Query::Summary(Some(only.clone()), spec), at_least).await;
+        }
+        let mut rows = Vec::new();
+        for own in own {
+            let query = Query::Summary(Some(own), spec.clone());
+            match self.checked_read(query, at_least).await {
+                Ok(Read { answer: Answer::Summary(more), .. }) => rows.extend(more),
+                Ok(_) | Err(Error::NoSuchNamespace(_) | Error::NoSuchWorkSpec(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Read { as_of: 0, answer: Answer::Summary(rows) })
     }
 
     fn check_events(&self, namespace: &Namespace) -> Result<()> {
@@ -124,21 +142,26 @@ impl Backend for Authorized {
     }
 
     fn read(&self, query: Query, at_least: Revision) -> BoxFuture<'_, Result<Read>> {
-        match (query, &self.principal.namespace) {
-            (Query::Namespaces(page), Some(own)) => {
-                self.own_namespaces(own.clone(), &page, at_least)
+        if matches!(&query, Query::Users(query) if query.is_own()) {
+            return Box::pin(ready(Err(own())));
+        }
+        if self.principal.check(&Access::of_query(&query)).is_ok() {
+            return self.checked_read(query, at_least);
+        }
+        // Whoever may not see all gets what they may see of it.
+        match query {
+            Query::Namespaces(page) => {
+                Box::pin(async move { self.own_namespaces(&page, at_least).await })
             }
-            (Query::Summary(None, spec), Some(own)) => {
-                self.checked_read(Query::Summary(Some(own.clone()), spec), at_least)
-            }
-            (Query::Since(positions), Some(_)) => {
+            Query::Summary(None, spec) => Box::pin(self.own_summary(spec, at_least)),
+            Query::Since(positions) => {
                 let mut checks = positions.iter().map(|(name, _)| self.check_events(name));
                 match checks.find_map(Result::err) {
                     None => self.backend.read(Query::Since(positions), at_least),
                     Some(error) => Box::pin(ready(Err(error))),
                 }
             }
-            (query, _) => self.checked_read(query, at_least),
+            query => self.checked_read(query, at_least),
         }
     }
 
@@ -153,4 +176,9 @@ impl Backend for Authorized {
             Err(error) => Box::pin(ready(Err(error))),
         }
     }
+}
+
+/// Says that only a server itself says or asks this, never one of its callers.
+fn own() -> Error {
+    Error::Denied("sessions and the hashes of passwords are for the server alone".to_owned())
 }

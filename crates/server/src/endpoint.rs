@@ -177,7 +177,7 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let peer = Peer::of(&head.extensions).ip;
     let (principal, visit) = match route.guard {
         Guard::Open => (app.auth.anyone(peer)?, Visit::Open),
-        _ if route.is_page() => app.auth.visitor(&head, &app.sessions, peer).await?,
+        _ if route.is_page() => app.auth.visitor(&head, peer).await?,
         Guard::Known | Guard::Needs(..) => {
             (app.auth.caller(&head.headers, &head.uri, peer).await?, Visit::Token)
         }
@@ -229,7 +229,7 @@ fn check(route: &Route, principal: &Principal, path: &str) -> model::Result<()> 
     let namespace = match place {
         Place::Path => Some(namespace_of(route, path)?),
         // What the body names is checked when it is read.
-        Place::Own | Place::Body => principal.namespace.clone(),
+        Place::Own | Place::Body => return principal.check_somewhere(verb, resource),
         Place::Server => None,
     };
     principal.check(&Access { verb, resource, namespace })

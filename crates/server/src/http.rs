@@ -13,4 +13,5 @@ pub(crate) mod root;
 pub(crate) mod spec;
 pub(crate) mod summary;
 pub(crate) mod unit;
+pub(crate) mod user;
 pub(crate) mod worker;

@@ -22,6 +22,7 @@ use tower::Service as _;
 
 use crate::{
     app::{App, router},
+    oidc::Oidc,
     outcome::Response,
     pace::{Paced, Phase},
     rate::Rate,
@@ -105,6 +106,14 @@ impl Bound {
     pub fn trace_to(self, tracer: Arc<dyn Tracer>) -> Self {
         // Who has set it first has the say.
         let _first = self.app.tracer.set(tracer);
+        self
+    }
+
+    /// Lets people sign in at an identity provider.
+    #[must_use]
+    pub fn sign_in_at(self, oidc: Oidc) -> Self {
+        // Who has set it first has the say.
+        let _first = self.app.oidc.set(oidc);
         self
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Rates {
     tokens: Buckets<String>,
     peers: Buckets<IpAddr>,
     wrong: Buckets<IpAddr>,
+    passwords_of_user: Buckets<String>,
+    passwords_of_peer: Buckets<IpAddr>,
 }
 
 impl Rates {
@@ -58,6 +60,8 @@ impl Rates {
             tokens: Buckets::new("requests", rate.numbers(), refused("requests")),
             peers: Buckets::new("requests", rate.numbers(), refused("requests")),
             wrong: Buckets::new("wrong tokens", wrong, refused("wrong_tokens")),
+            passwords_of_user: Buckets::of_passwords(rate, refused("wrong_passwords")),
+            passwords_of_peer: Buckets::of_passwords(rate, refused("wrong_passwords")),
         }
     }
 
@@ -76,10 +80,36 @@ impl Rates {
         self.wrong.look(&network(peer), Instant::now())
     }
 
+    /// Counts a password before it is looked at, so that many at once are no way around.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] after too many wrong ones for that user or from that peer.
+    pub(crate) fn try_password(&self, user: &str, peer: IpAddr) -> Result<Try<'_>> {
+        let (user, peer, now) = (user.to_owned(), network(peer), Instant::now());
+        self.passwords_of_peer.take(&peer, now)?;
+        self.passwords_of_user.take(&user, now)?;
+        Ok(Try { rates: self, user, peer })
+    }
+
     /// Counts a wrong token.
     pub(crate) fn guessed(&self, peer: IpAddr) {
         // Whoever is over the limit now is refused the next time.
         let _counted = self.wrong.take(&network(peer), Instant::now());
+    }
+}
+
+/// A password that is being tried: it counts as wrong until it was found right.
+pub(crate) struct Try<'r> {
+    rates: &'r Rates,
+    user: String,
+    peer: IpAddr,
+}
+
+impl Try<'_> {
+    /// Takes back that it counts.
+    pub(crate) fn was_right(self) {
+        self.rates.passwords_of_user.give(&self.user);
+        self.rates.passwords_of_peer.give(&self.peer);
     }
 }
 
@@ -108,6 +138,26 @@ impl<K: Eq + Hash> Buckets<K> {
         let each = Duration::from_secs(1).checked_div(per_second);
         let full = each.unwrap_or_default().saturating_mul(at_once);
         Self { what, each, full, filled: Mutex::default(), refused }
+    }
+
+    /// Makes the buckets of wrong passwords, which take longer to fill than a second.
+    fn of_passwords(rate: Rate, refused: Counter) -> Self {
+        let each = (rate != Rate::Unlimited).then_some(limits::WRONG_PASSWORD_EVERY);
+        let full = limits::WRONG_PASSWORD_EVERY.saturating_mul(limits::WRONG_PASSWORDS_AT_ONCE_MAX);
+        Self { what: "wrong passwords", each, full, filled: Mutex::default(), refused }
+    }
+
+    /// Puts one back into a bucket.
+    fn give<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let Some(each) = self.each else { return };
+        let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filled) = filled.get_mut(key) {
+            *filled = filled.checked_sub(each).unwrap_or(*filled);
+        }
     }
 
     /// Takes one out of a bucket.
@@ -189,6 +239,25 @@ mod tests {
         assert!(buckets.take(&peer(1), later).is_err());
         let rested = later + Duration::from_secs(3600);
         assert_eq!((0..9).filter(|_| buckets.take(&peer(1), rested).is_ok()).count(), 3);
+    }
+
+    #[test]
+    fn a_right_password_does_not_count_and_wrong_ones_do() {
+        let rates = Rates::new(Rate::Usual);
+        for _ in 0..100 {
+            rates.try_password("ann", peer(1)).unwrap().was_right();
+        }
+        for _ in 0..limits::WRONG_PASSWORDS_AT_ONCE_MAX {
+            rates.try_password("ann", peer(1)).unwrap();
+        }
+        let refused = |user: &str, from: u32| match rates.try_password(user, peer(from)) {
+            Err(Error::TooManyRequests { seconds, .. }) => seconds,
+            _ => 0,
+        };
+        let every = limits::WRONG_PASSWORD_EVERY.as_secs();
+        assert_eq!(refused("ann", 2), every, "the user is guarded from wherever it comes");
+        assert_eq!(refused("bob", 1), every, "the peer is held up for whomever it tries");
+        assert_eq!(refused("bob", 2), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The route table: everything that can be called.
 
-use model::Resource::{Attempt, Event, Instance, Namespace, Server, Spec, Unit, Worker};
+use model::Resource::{Attempt, Control, Event, Instance, Namespace, Server, Spec, Unit, Worker};
 
 use crate::{
     http::{attempt, door, event, instance, namespace, ops, root, spec, summary, unit, worker},
@@ -156,7 +156,7 @@ const OWN: &[Route] = &[
         .with(COUNTS)
         .gives::<wire::Meta>(200),
     put(path!(spec "/meta"), "set_meta", "Sets how units are scheduled", to!(spec::set_meta))
-        .writes(Spec, Path)
+        .writes(Control, Path)
         .takes::<wire::Meta>(),
     get(path!(spec "/counts"), "get_counts", "Counts units by status", to!(spec::counts))
         .reads(Spec, Path)

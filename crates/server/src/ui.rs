@@ -17,10 +17,13 @@ mod show;
 mod waterfall;
 
 pub(crate) mod approvals;
+pub(crate) mod audit;
 pub(crate) mod definitions;
 pub(crate) mod events;
+pub(crate) mod identity;
 pub(crate) mod instances;
 pub(crate) mod mail;
+pub(crate) mod me;
 pub(crate) mod namespaces;
 pub(crate) mod operate;
 pub(crate) mod overview;
@@ -28,10 +31,13 @@ pub(crate) mod publish;
 pub(crate) mod search;
 pub(crate) mod specs;
 pub(crate) mod units;
+pub(crate) mod users;
 pub(crate) mod workers;
 
 pub(crate) use assets::serve as asset;
 pub(crate) use frame::{page_headers, refused, to_sign_in, wants_page};
 pub(crate) use live::{of_all as live_all, of_namespace as live};
-pub(crate) use place::HOME;
-pub(crate) use session::{Sessions, Visit, set_theme, show as sign_in_page, sign_in, sign_out};
+pub(crate) use place::{HOME, value as place_value};
+pub(crate) use session::{
+    Cookie, Sessions, Visit, set_theme, show as sign_in_page, sign_in, sign_out,
+};

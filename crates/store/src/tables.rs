@@ -1,7 +1,8 @@
 //! The tables. A change here needs a migration for each SQL store; a test holds them together.
 //!
-//! Every table but [`NAMESPACE`], [`TOKEN`] and [`COUNTER`] starts its key with the incarnation id
-//! of a namespace ([`HISTORY`], [`REQUEST`] and [`AUDIT`]: with its lasting id).
+//! Every table but [`NAMESPACE`], [`TOKEN`], [`USER`], [`SESSION`] and [`COUNTER`] starts its key
+//! with the incarnation id of a namespace ([`HISTORY`], [`REQUEST`] and [`AUDIT`]: with its lasting
+//! id).
 
 use crate::{Column, Index, Kept, Kind, Table};
 
@@ -343,26 +344,8 @@ pub static TIMER: Table = Table {
 /// Index of [`TIMER`]: due.
 pub const TIMER_DUE: usize = 0;
 
-/// Mail accounts that are kept in step as work: how each stands, and where its state begins.
-pub static MAIL_ACCOUNT: Table = Table {
-    id: 27,
-    name: "mail_account",
-    key: &[int("namespace"), text("name")],
-    columns: &[],
-    indexes: &[],
-};
-
-/// The agreed states of mail accounts, as the parts that rounds have written.
-pub static MAIL_PART: Table = Table {
-    id: 28,
-    name: "mail_part",
-    key: &[int("namespace"), text("account"), int("seq")],
-    columns: &[],
-    indexes: &[],
-};
-
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 34] = [
+pub static ALL: [&Table; 36] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -397,4 +380,6 @@ pub static ALL: [&Table; 34] = [
     &BLOB,
     &BLOB_PART,
     &BLOB_REF,
+    &USER,
+    &SESSION,
 ];

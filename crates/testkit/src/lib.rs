@@ -10,6 +10,7 @@ mod checked;
 mod clock;
 pub mod cluster;
 mod fixture;
+pub mod identity;
 pub mod oracle;
 pub mod rig;
 pub mod rpc;

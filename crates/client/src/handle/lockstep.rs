@@ -71,6 +71,12 @@ impl Lockstep {
         Ok(self.spec(name))
     }
 
+    /// Names another namespace of the same backend.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: Namespace) -> Self {
+        Self { namespace, ..self.clone() }
+    }
+
     /// Names a spec.
     pub fn spec(&self, name: SpecName) -> SpecHandle {
         SpecHandle::new(self.clone(), SpecRef { name, id: None })

@@ -2,9 +2,9 @@
 //! ends of attempts, units that are added. It is in the history of the attempts.
 
 use model::{
-    AdminCommand, Command, Control, DefinitionCommand, InstanceCommand, InstanceControl,
+    AdminCommand, Command, Control, DefinitionCommand, Grant, InstanceCommand, InstanceControl,
     MailCommand, QueueCommand, Reply, Running, SpecMeta, TokenInfo, TriggerControl, UnitChange,
-    UnitFilter,
+    UnitFilter, UserChange, UserCommand, UserName,
 };
 
 /// What is said of one change.
@@ -28,6 +28,7 @@ pub(super) fn of(namespace: &str, command: &Command, reply: &Reply) -> Option<Sa
         Command::Definition(command) => of_definition(command, reply),
         Command::Instance(command) => of_instance(command, reply),
         Command::Mail(command) => of_mail(command),
+        Command::User(command) => of_user(command),
         // Who sends content changes nothing until data refers to it.
         Command::Blob(_) => None,
     }
@@ -159,6 +160,46 @@ fn token_text(info: &TokenInfo) -> String {
     };
     let end = info.expires.map_or(String::new(), |time| format!(", until {time}"));
     format!("{} {place}{end}", scopes.join(" "))
+}
+
+/// Never says anything of a password but that there is another one.
+fn of_user(command: &UserCommand) -> Option<Said> {
+    let record = |name: &UserName| format!("user/{name}");
+    let said = match command {
+        UserCommand::Add { name, grants, identity, .. } => {
+            let from = identity.as_ref().map(|who| format!(", known to {}", who.issuer));
+            let summary = format!("{}{}", grants_text(grants), from.unwrap_or_default());
+            said("user.add", record(name), summary)
+        }
+        UserCommand::Remove { name } => said("user.remove", record(name), ""),
+        UserCommand::Change { name, change } => {
+            let (kind, summary) = match change {
+                UserChange::Grant(grant) => ("user.grant", grant.to_string()),
+                UserChange::Ungrant { namespace: Some(namespace) } => {
+                    ("user.ungrant", format!("in namespace \"{namespace}\""))
+                }
+                UserChange::Ungrant { namespace: None } => {
+                    ("user.ungrant", "in all namespaces".to_owned())
+                }
+                UserChange::Grants(grants) => ("user.grants", grants_text(grants)),
+                UserChange::Disable => ("user.disable", String::new()),
+                UserChange::Enable => ("user.enable", String::new()),
+                UserChange::Password(_) => ("user.password", String::new()),
+                UserChange::SignOut => ("user.sign_out", "everywhere".to_owned()),
+            };
+            said(kind, record(name), summary)
+        }
+        UserCommand::BeginSession { holder, .. } => said("session.begin", holder.record(), ""),
+        UserCommand::SeeSession { .. } | UserCommand::EndSession { .. } => None,
+    };
+    said.map(|said| Said { everywhere: true, ..said })
+}
+
+fn grants_text(grants: &[Grant]) -> String {
+    match grants {
+        [] => "no role".to_owned(),
+        _ => grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn of_definition(command: &DefinitionCommand, reply: &Reply) -> Option<Said> {

@@ -48,6 +48,7 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)
+        | Query::Users(_)
         | Query::Since(_) => None,
     }
 }

@@ -23,6 +23,7 @@ pub(crate) mod summary;
 pub(crate) mod token;
 pub(crate) mod unit;
 mod unit_add;
+pub(crate) mod user;
 pub(crate) mod verify;
 pub(crate) mod worker;
 pub(crate) mod workflow;
@@ -115,6 +116,10 @@ async fn dispatch(noun: Noun, config: Config, out: Output) -> Result<ExitCode> {
             exit_on_interrupt();
             verb.run(&config, out).await?;
         }
+        Noun::User(verb) => {
+            exit_on_interrupt();
+            verb.run(&config, out).await?;
+        }
         noun => {
             exit_on_interrupt();
             talk(noun, &Session::remote(&config, out)?).await.map_err(at_server)?;
@@ -151,6 +156,7 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         | Noun::Health(_)
         | Noun::Audit(_)
         | Noun::Token(_)
+        | Noun::User(_)
         | Noun::Worker(_)
         | Noun::Bench(_)
         | Noun::Completions(_)

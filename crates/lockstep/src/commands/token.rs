@@ -21,8 +21,9 @@ use crate::{
 };
 
 const CREATE_EXAMPLES: &str = "\
-A scope is VERB:RESOURCE with read, write or *, and namespace, spec, unit, attempt, worker, lock,
-definition, instance, event, mail, blob, audit, token, server or *. What no scope allows is refused.
+A scope is VERB:RESOURCE with read, write or *, and namespace, spec, control, unit, attempt, worker,
+lock, definition, instance, event, mail, blob, audit, user, token, server or *. What no scope allows
+is refused.
 The token is printed once and stored as a hash.
 With --store the token is written to the database itself, for which no server may be running.
 
@@ -49,12 +50,12 @@ pub(crate) enum Verb {
     },
 }
 
-/// Where the tokens are.
+/// Where the tokens, or the users, are.
 #[derive(Args)]
 pub(crate) struct Place {
     /// Open this store itself, in place of asking a server: sqlite:PATH
     #[arg(long, value_name = "STORE")]
-    store: Option<String>,
+    pub(super) store: Option<String>,
 }
 
 /// What the token is to allow.
@@ -91,7 +92,7 @@ impl Verb {
 }
 
 impl Place {
-    fn open(&self, config: &Config) -> Result<Lockstep> {
+    pub(super) fn open(&self, config: &Config) -> Result<Lockstep> {
         match &self.store {
             None => connect::remote(config, 3),
             Some(store) => {

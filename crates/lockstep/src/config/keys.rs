@@ -4,7 +4,7 @@ use std::{env, net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use anyhow::Result;
 use model::Namespace;
-use server::Rate;
+use server::{OidcOptions, Rate};
 
 use super::StoreAt;
 use crate::{failure::Failure, span, steps::Guard, webhook::Webhook};
@@ -13,13 +13,14 @@ use crate::{failure::Failure, span, steps::Guard, webhook::Webhook};
 pub(super) struct Key {
     pub(super) name: &'static str,
     pub(super) env: &'static str,
+    /// Empty where it is no flag, as all users of a machine can see those.
     pub(super) flag: &'static str,
     pub(super) default: fn() -> Option<String>,
     pub(super) check: fn(&str) -> Result<()>,
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 28] = [
+pub(super) const KEYS: [Key; 37] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -201,6 +202,69 @@ pub(super) const KEYS: [Key; 28] = [
         flag: "--otlp-sample",
         default: || Some("1".to_owned()),
         check: |text| share(text).map(drop),
+    },
+    Key {
+        name: "oidc.issuer",
+        env: "LOCKSTEP_OIDC_ISSUER",
+        flag: "--oidc-issuer",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.client_id",
+        env: "LOCKSTEP_OIDC_CLIENT_ID",
+        flag: "--oidc-client-id",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.client_secret",
+        env: "LOCKSTEP_OIDC_CLIENT_SECRET",
+        flag: "",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "oidc.client_secret_file",
+        env: "LOCKSTEP_OIDC_CLIENT_SECRET_FILE",
+        flag: "--oidc-client-secret-file",
+        default: || None,
+        check: anything,
+    },
+    Key {
+        name: "oidc.address",
+        env: "LOCKSTEP_OIDC_ADDRESS",
+        flag: "--oidc-address",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.label",
+        env: "LOCKSTEP_OIDC_LABEL",
+        flag: "--oidc-label",
+        default: || Some("single sign-on".to_owned()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.name_claim",
+        env: "LOCKSTEP_OIDC_NAME_CLAIM",
+        flag: "--oidc-name-claim",
+        default: || Some("preferred_username".to_owned()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.groups_claim",
+        env: "LOCKSTEP_OIDC_GROUPS_CLAIM",
+        flag: "--oidc-groups-claim",
+        default: || Some("groups".to_owned()),
+        check: anything,
+    },
+    Key {
+        name: "oidc.grants",
+        env: "LOCKSTEP_OIDC_GRANTS",
+        flag: "--oidc-grants",
+        default: || Some(String::new()),
+        check: |text| Ok(OidcOptions::parse_grants(text).map(drop)?),
     },
     Key {
         name: "log.format",

@@ -155,6 +155,10 @@ fn instances(server: &Server) -> (u64, u64) {
 }
 
 fn pages(server: &Server, failed: u64, waiting: u64) -> Vec<String> {
+    for name in ["ann", "bob@acme.example"] {
+        shop(server, &["user", "add", name, "--role", "operate", "--no-password"]);
+    }
+    shop(server, &["user", "disable", "bob@acme.example"]);
     let run = shop(server, &["workflow", "history", "shop/refund"]);
     let run = run["runs"][0]["id"].as_u64().unwrap();
     let of = |page: &str| format!("/ui/ns/shop/{page}");
@@ -162,6 +166,9 @@ fn pages(server: &Server, failed: u64, waiting: u64) -> Vec<String> {
         ["/ui", "/ui/namespaces", "/ui/nodes", "/ui/tokens", "/ui/ns/shop"]
             .map(str::to_owned)
             .into();
+    let beside =
+        ["/ui/users", "/ui/user/ann", "/ui/me", "/ui/audit", "/ui/audit?chain=%3Dshop&verify=1"];
+    pages.extend(beside.map(str::to_owned));
     pages.extend(["/ui/sign-in", "/ui/search?q=in", "/ui/search?q=nothing"].map(str::to_owned));
     pages.extend(
         [

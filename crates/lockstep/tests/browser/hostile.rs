@@ -114,6 +114,10 @@ fn fill(server: &Server, strings: &[String]) {
             }),
         );
     }
+    for text in users(strings) {
+        let user = json!({"name": text, "grants": [{"role": "view", "namespace": text}]});
+        stage::post(server, "/user", &user);
+    }
     waits(server, strings);
     for text in strings {
         let event = json!({
@@ -122,6 +126,11 @@ fn fill(server: &Server, strings: &[String]) {
         });
         stage::post(server, &at("event"), &event);
     }
+}
+
+/// Gives the strings that can be the names of users.
+fn users(strings: &[String]) -> impl Iterator<Item = &String> {
+    strings.iter().filter(|text| !text.chars().any(char::is_control))
 }
 
 /// Has instances wait for events that are called like this, and makes links that say it.
@@ -162,6 +171,13 @@ fn pages(server: &Server, strings: &[String]) -> Vec<String> {
     let listed = |page: &str| format!("/ui/ns/shop/{page}");
     pages.extend(["workers", "instances", "definitions", "approvals", "mail"].map(listed));
     pages.extend(waiting(server, strings));
+    pages.extend(["/ui/users", "/ui/audit", "/ui/audit?chain=%3Dshop"].map(str::to_owned));
+    for text in users(strings).step_by(10) {
+        pages.push(format!("/ui/user/{}", model::escape(text.as_bytes())));
+        let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        pages.push(format!("/ui/users?previous={encoded}"));
+        pages.push(format!("/ui/audit?actor={encoded}&kind={encoded}&record={encoded}"));
+    }
     for (number, text) in strings.iter().enumerate() {
         let escaped = model::escape(text.as_bytes());
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();

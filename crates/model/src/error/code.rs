@@ -124,6 +124,15 @@ impl Error {
             Self::NoSuchToken(_) => {
                 row("no_such_token", "error", 404, "list the tokens to see their ids")
             }
+            Self::NoSuchUser(_) => {
+                row("no_such_user", "error", 404, "list the users to see their names")
+            }
+            Self::UserExists(_) => row(
+                "user_exists",
+                "error",
+                409,
+                "choose another name, or change the user that there is",
+            ),
             Self::NoSuchDefinition(_) => row(
                 "no_such_definition",
                 "error",

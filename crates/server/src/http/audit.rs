@@ -14,7 +14,7 @@ use crate::{
 pub(crate) async fn list(call: Call) -> Result<Outcome> {
     let params = call.params()?;
     let asked = params.text("namespace")?.map(Namespace::new).transpose()?;
-    let namespace = asked.or_else(|| call.backend.principal().namespace.clone());
+    let namespace = asked.or_else(|| call.backend.principal().only_namespace().cloned());
     let filter = AuditFilter {
         actor: params.word("actor")?,
         kind: params.word("kind")?,

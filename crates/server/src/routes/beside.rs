@@ -1,14 +1,14 @@
 //! The routes of what is kept beside the work.
 
-use model::Resource::{Audit, Blob};
+use model::Resource::{Audit, Blob, User};
 
 use super::{LIMIT, PAGE};
 use crate::{
-    http::{audit, blob},
+    http::{audit, blob, user},
     route::{
         Parameter,
-        Place::{Own, Path},
-        Route, Speaks, get, post,
+        Place::{Own, Path, Server},
+        Route, Speaks, delete, get, post, put,
     },
     wire,
 };
@@ -40,6 +40,27 @@ pub(super) const ROUTES: &[Route] = &[
         .speaks(Speaks::Json)
         .with(AUDIT)
         .gives::<wire::AuditPage>(200),
+    get("/user", "list_users", "Lists users", to!(user::list))
+        .reads(User, Server)
+        .speaks(Speaks::Json)
+        .with(PAGE)
+        .gives::<wire::UserList>(200),
+    post("/user", "add_user", "Adds a user", to!(user::add))
+        .writes(User, Server)
+        .speaks(Speaks::Json)
+        .takes::<wire::NewUser>()
+        .gives::<wire::ShownUser>(201),
+    get("/user/{user}", "get_user", "Shows a user with its sessions", to!(user::show))
+        .reads(User, Server)
+        .speaks(Speaks::Json)
+        .gives::<wire::ShownUser>(200),
+    put("/user/{user}", "change_user", "Changes a user", to!(user::change))
+        .writes(User, Server)
+        .speaks(Speaks::Json)
+        .takes::<wire::ChangedUser>(),
+    delete("/user/{user}", "remove_user", "Removes a user", to!(user::remove))
+        .writes(User, Server)
+        .speaks(Speaks::Json),
     post("/namespace/{namespace}/blob", "put_blob", "Keeps content as a blob", to!(blob::put))
         .writes(Blob, Path)
         .speaks(Speaks::Json)

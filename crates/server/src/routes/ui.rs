@@ -1,7 +1,8 @@
 //! The pages of the dashboard.
 
 use model::Resource::{
-    Definition, Event, Instance, Mail, Namespace, Server, Spec, Token, Unit, Worker,
+    Audit, Control, Definition, Event, Instance, Mail, Namespace, Server, Spec, Token, Unit, User,
+    Worker,
 };
 
 use crate::{
@@ -45,6 +46,15 @@ pub(super) const ROUTES: &[Route] = &[
     shows("/ui/sign-in", "ui_sign_in_page", to!(ui::sign_in_page)).open(),
     does("/ui/sign-in", "ui_sign_in", to!(ui::sign_in)).open(),
     does("/ui/sign-out", "ui_sign_out", to!(ui::sign_out)),
+    shows("/ui/sign-in/identity", "ui_identity", to!(ui::identity::begin)).open(),
+    shows("/ui/sign-in/callback", "ui_identity_callback", to!(ui::identity::callback)).open(),
+    shows("/ui/me", "ui_me", to!(ui::me::show)),
+    does("/ui/me", "ui_change_me", to!(ui::me::change)),
+    shows("/ui/users", "ui_users", to!(ui::users::list)).reads(User, Place::Server),
+    does("/ui/users", "ui_add_user", to!(ui::users::add)).writes(User, Place::Server),
+    shows("/ui/user/{user}", "ui_user", to!(ui::users::show)).reads(User, Place::Server),
+    does("/ui/user/{user}", "ui_change_user", to!(ui::users::change)).writes(User, Place::Server),
+    shows("/ui/audit", "ui_audit", to!(ui::audit::list)).reads(Audit, Own),
     does("/ui/theme", "ui_theme", to!(ui::set_theme)).open(),
     shows("/ui/namespaces", "ui_namespaces", to!(ui::namespaces::list)).reads(Namespace, Own),
     does("/ui/namespaces", "ui_change_namespaces", to!(ui::namespaces::change))
@@ -57,7 +67,7 @@ pub(super) const ROUTES: &[Route] = &[
     shows(ns!("/live"), "ui_live", to!(ui::live)).reads(Namespace, Path),
     shows(ns!("/specs"), "ui_specs", to!(ui::specs::list)).reads(Spec, Path),
     shows(ns!("/spec/{work_spec}"), "ui_spec", to!(ui::specs::show)).reads(Spec, Path),
-    does(ns!("/spec/{work_spec}"), "ui_change_spec", to!(ui::specs::change)).writes(Spec, Path),
+    does(ns!("/spec/{work_spec}"), "ui_change_spec", to!(ui::specs::change)).writes(Control, Path),
     does(ns!("/spec/{work_spec}/units"), "ui_change_units", to!(ui::specs::change_units))
         .writes(Unit, Path),
     shows(ns!("/spec/{work_spec}/unit/{work_unit}"), "ui_unit", to!(ui::units::show))

@@ -34,7 +34,7 @@ enum Shape {
     Pair(Datum),
 }
 
-use Resource::{Attempt, Lock, Spec, Unit, Worker};
+use Resource::{Attempt, Control, Lock, Spec, Unit, Worker};
 use Shape::{Bare, Pair};
 use Verb::{Read, Write as Change};
 
@@ -59,7 +59,7 @@ static METHODS: &[Method] = methods! {
     set_work_spec(1) Change Spec, FALSE, spec::set;
     get_work_spec(1) Read Spec, Bare, spec::get;
     get_work_spec_meta(1) Read Spec, NULL, spec::meta;
-    control_work_spec(2) Change Spec, FALSE, spec::control;
+    control_work_spec(2) Change Control, FALSE, spec::control;
     list_work_specs(1) Read Spec, Bare, spec::list;
     del_work_spec(1) Change Spec, FALSE, spec::delete;
     clear(0) Change Spec, Bare, spec::clear;

@@ -34,7 +34,10 @@ pub(crate) enum Here {
     Approvals,
     Link,
     Nodes,
+    Users,
     Tokens,
+    Audit,
+    Me,
     Search,
     SignIn,
 }
@@ -46,17 +49,31 @@ pub(crate) struct Frame {
     namespace: Option<Namespace>,
     is_live: bool,
     revision: u64,
+    /// Where the page goes on to by itself.
+    leads_to: Option<String>,
 }
 
 impl Frame {
     /// Makes the frame of a page about the server.
     pub(crate) fn new(title: impl Into<String>, here: Here) -> Self {
-        Self { title: title.into(), here, namespace: None, is_live: false, revision: 0 }
+        Self {
+            title: title.into(),
+            here,
+            namespace: None,
+            is_live: false,
+            revision: 0,
+            leads_to: None,
+        }
     }
 
     /// Makes the frame of a page about a namespace.
     pub(crate) fn of(namespace: &Namespace, title: impl Into<String>, here: Here) -> Self {
         Self { namespace: Some(namespace.clone()), ..Self::new(title, here) }
+    }
+
+    /// Has the page go on to another one by itself.
+    pub(crate) fn leads_to(self, to: &str) -> Self {
+        Self { leads_to: Some(to.to_owned()), ..self }
     }
 
     /// Has the page follow what changes after this revision.
@@ -117,13 +134,15 @@ impl Whole<'_> {
         parts.map(|(page, name, key, part)| (place::of(of, page), name, key, part == here)).into()
     }
 
-    fn server(&self) -> [(&'static str, &'static str, &'static str, bool); 4] {
+    fn server(&self) -> [(&'static str, &'static str, &'static str, bool); 6] {
         let here = |part| self.frame.here == part && self.frame.namespace.is_none();
         [
             (place::HOME, "Overview", "h", here(Here::Overview)),
             ("/ui/namespaces", "Namespaces", "n", here(Here::Namespaces)),
             ("/ui/nodes", "Nodes", "m", here(Here::Nodes)),
+            ("/ui/users", "Users", "u", here(Here::Users)),
             ("/ui/tokens", "Tokens", "t", here(Here::Tokens)),
+            (place::AUDIT, "Audit log", "l", here(Here::Audit)),
         ]
     }
 }
@@ -150,11 +169,12 @@ pub(crate) fn page<V: Template + Serialize>(
             Some(namespace) => place::of(namespace, "live"),
             None => format!("{}/live", place::HOME),
         };
+        let who = &call.backend.principal().name;
         let mark = if there.contains('?') { '&' } else { '?' };
         let whole = Whole {
             theme: theme(headers),
             live,
-            who: &call.backend.principal().name,
+            who: who.strip_prefix("user/").unwrap_or(who),
             is_signed_in: matches!(call.visit, Visit::Session(_)),
             there,
             twin: format!("{there}{mark}format=json"),
@@ -205,6 +225,10 @@ fn said(call: &Call) -> Option<&'static str> {
         "started" => "Started.",
         "sent" => "The event was taken in.",
         "revoked" => "Revoked. The token stops working within a second.",
+        "disabled" => "Disabled. The user is signed out everywhere and cannot sign in.",
+        "enabled" => "Enabled. The user can sign in again.",
+        "signed-out" => "Signed out everywhere.",
+        "password" => "The password is set. The user is signed out everywhere.",
         "deactivated" => "Deactivated.",
         "answered" => "Answered. The workflow goes on with it.",
         "let-through" => "Confirmed. The next round removes exactly that set.",

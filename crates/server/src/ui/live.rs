@@ -3,7 +3,7 @@
 //! The id of an event is the revision, so a browser that comes back is told at once if it missed
 //! something, and not otherwise. Which page shows what stays with the page: it loads itself again.
 
-use std::time::Duration;
+use std::{future::pending, net::IpAddr, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,7 +12,8 @@ use http_body_util::channel::{Channel, Sender};
 use model::{Answer, Backend, Error, Namespace, Page, Query, Result, Revision};
 use tokio::time::{Instant, sleep};
 
-use crate::{authorized::Authorized, call::Call, outcome::Outcome};
+use super::session::Visit;
+use crate::{app::App, authorized::Authorized, call::Call, listen::Peer, outcome::Outcome};
 
 /// How often to look for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -40,16 +41,26 @@ async fn follow(call: Call, namespace: Option<Namespace>) -> Result<Outcome> {
     // Whoever may not look is told so, and not left waiting.
     position(&backend, namespace.as_ref()).await?;
     let (mut sender, body) = Channel::<Bytes, Error>::new(1);
-    let app = call.app;
+    let (app, visit, peer) = (call.app, call.visit, Peer::of(&call.head.extensions).ip);
     tokio::spawn(async move {
         tokio::select! {
             () = app.drained() => {}
             () = tell(&mut sender, &backend, namespace.as_ref(), &mut told) => {}
+            () = signed_out(&app, visit, peer) => {}
         }
         drop(place);
     });
     let outcome = Outcome::stream(Body::new(body)).with_media("text/event-stream");
     Ok(outcome.with_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+}
+
+/// Waits until the visitor is no longer who was let in.
+async fn signed_out(app: &App, visit: Visit, peer: IpAddr) {
+    let Visit::Session(cookie) = visit else { return pending().await };
+    // Sleeps because a store does not call when a session ends.
+    while let Ok(true) = app.auth.is_signed_in(&cookie, peer).await {
+        sleep(SPEAK_EVERY).await;
+    }
 }
 
 /// Tells of each change until the client has gone.

@@ -1,6 +1,6 @@
 //! Where the pages are.
 
-use model::{Id, Namespace, SpecName, UnitName, Wait, WorkerName};
+use model::{Id, Namespace, SpecName, UnitName, UserName, Wait, WorkerName};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub(crate) use crate::urls::segment;
@@ -8,6 +8,7 @@ pub(crate) use crate::urls::segment;
 /// Where the dashboard starts.
 pub(crate) const HOME: &str = "/ui";
 pub(crate) const SIGN_IN: &str = "/ui/sign-in";
+pub(crate) const AUDIT: &str = "/ui/audit";
 
 /// Gives a page of a namespace.
 pub(crate) fn of(namespace: &Namespace, page: &str) -> String {
@@ -53,9 +54,21 @@ pub(crate) fn wait(namespace: &Namespace, wait: &Wait) -> String {
     format!("{waits}/{}/{}", wait.instance, segment(wait.name.as_bytes()))
 }
 
+/// Gives the page of a user.
+pub(crate) fn user(name: &UserName) -> String {
+    format!("/ui/user/{}", segment(name.as_str().as_bytes()))
+}
+
 /// Gives the page that a link leads to.
 pub(crate) fn link(namespace: &Namespace, instance: Id, secret: &str) -> String {
     format!("/ui/approve/{}/{instance}/{secret}", segment(namespace.as_str().as_bytes()))
+}
+
+/// Gives a page of this server that somebody wants to go to, and the first one in place of any
+/// other address.
+pub(crate) fn own(to: &str) -> String {
+    let is_own = to.starts_with(HOME) && !to.contains(['\\', '\n', '\r']);
+    if is_own { to.to_owned() } else { HOME.to_owned() }
 }
 
 /// Writes a value of a query.

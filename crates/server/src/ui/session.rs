@@ -1,15 +1,12 @@
-//! Signing in: a browser shows a token once, and a random cookie from then on.
-
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+//! Signing in: a browser shows a password or a token once, and a random cookie from then on.
+//!
+//! Sessions are rows of the store by the hash of that cookie, so every node knows them and whoever
+//! ends one ends it everywhere. Who is behind one is looked up with each request.
 
 use askama::Template;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
-use model::{Error, Result, limits};
+use model::{Error, Holder, Result, UserCommand, limits};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -22,6 +19,8 @@ use crate::{auth::Hash, call::Call, listen::Peer, outcome::Outcome};
 
 const COOKIE: &str = "lockstep_session";
 const THEME: &str = "lockstep_theme";
+/// What the form for signing in belongs to, as there is no session yet.
+const FORM: &str = "lockstep_sign_in";
 
 /// By what the visitor of a page is known.
 #[derive(Clone, Copy)]
@@ -29,85 +28,66 @@ pub(crate) enum Visit {
     /// A token that comes with each request.
     Token,
     /// A browser that was signed in.
-    Session(Hash),
+    Session(Cookie),
     /// Nothing: the server, or the page, is open to whoever can reach it.
     Open,
 }
 
-/// The browsers that are signed in to one server.
-///
-/// Only hashes of cookies are kept. The token behind a session is looked up with every request, so
-/// revoking it ends the session too.
-pub(crate) struct Sessions {
-    /// Makes the tokens of forms; new with every start.
-    key: [u8; 32],
-    open: Mutex<HashMap<Hash, Kept>>,
-}
-
-/// A session as its cookie names it.
-pub(crate) struct Session {
+/// What a cookie is known by, apart from what it holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Cookie {
+    /// Names the session in the store.
     pub(crate) id: Hash,
-    /// The hash of the token that it was opened with.
-    pub(crate) token: Hash,
+    /// Is in the forms of the pages that it opens, of whichever node.
+    proof: Hash,
 }
 
-struct Kept {
-    token: Hash,
-    since: Instant,
+impl Cookie {
+    fn read(secret: &str) -> Self {
+        let proof = Sha256::new().chain_update("the form of ").chain_update(secret);
+        Self { id: Sha256::digest(secret).into(), proof: proof.finalize().into() }
+    }
+
+    /// Finds that of a session.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        cookie(headers, COOKIE).map(Self::read)
+    }
+
+    fn form_token(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.proof)
+    }
+}
+
+/// What proves that forms come from the pages of a server.
+pub(crate) struct Sessions {
+    /// Makes the tokens of forms where there is no session; new with every start.
+    key: [u8; 32],
 }
 
 impl Sessions {
-    /// Makes a server's first and only list of sessions.
+    /// Takes a new key.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the system gives no random numbers.
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { key: random()?, open: Mutex::default() })
-    }
-
-    /// Opens a session, and gives what the cookie holds.
-    fn begin(&self, token: Hash) -> Result<String> {
-        let secret = URL_SAFE_NO_PAD.encode(random()?);
-        let mut open = self.lock();
-        if open.len() >= limits::SESSIONS_MAX {
-            let oldest = open.iter().min_by_key(|(_, kept)| kept.since).map(|(id, _)| *id);
-            oldest.and_then(|id| open.remove(&id));
-        }
-        open.insert(Sha256::digest(&secret).into(), Kept { token, since: Instant::now() });
-        Ok(secret)
-    }
-
-    fn end(&self, id: &Hash) {
-        self.lock().remove(id);
-    }
-
-    /// Finds the session of a request.
-    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Session> {
-        let id: Hash = Sha256::digest(cookie(headers, COOKIE)?).into();
-        let mut open = self.lock();
-        let kept = open.get(&id)?;
-        if kept.since.elapsed() > limits::SESSION_KEPT {
-            open.remove(&id);
-            return None;
-        }
-        Some(Session { token: kept.token, id })
+        Ok(Self { key: random()? })
     }
 
     /// Gives what the forms of a visitor carry, so that pages of others cannot send them.
     pub(crate) fn form_token(&self, visit: &Visit) -> String {
-        let id = match visit {
-            Visit::Session(id) => *id,
-            Visit::Token | Visit::Open => Hash::default(),
-        };
-        let mut hash = Sha256::new();
-        hash.update(self.key);
-        hash.update(id);
-        URL_SAFE_NO_PAD.encode(hash.finalize())
+        match visit {
+            Visit::Session(cookie) => cookie.form_token(),
+            Visit::Token | Visit::Open => URL_SAFE_NO_PAD.encode(Sha256::digest(self.key)),
+        }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Gives a secret of 256 random bits as text.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the system gives no random numbers.
+pub(crate) fn secret() -> Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(random()?))
 }
 
 fn random() -> Result<[u8; 32]> {
@@ -139,47 +119,96 @@ struct SignIn {
     to: String,
     /// Whether the server lets anyone in who can reach it.
     is_open: bool,
-    is_wrong: bool,
+    /// What was wrong, if somebody has just tried.
+    problem: Option<&'static str>,
+    /// What the identity provider is called, where there is one.
+    provider: Option<String>,
     #[serde(skip)]
     form: String,
 }
 
 /// Shows where to sign in.
 pub(crate) async fn show(call: Call) -> Result<Outcome> {
-    let to = call.params()?.word("to")?.unwrap_or_else(|| place::HOME.to_owned());
-    answer(&call, to, false)
+    let to = call.params()?.word("to")?.unwrap_or_default();
+    let is_out = call.params()?.word("done")?.as_deref() == Some("everywhere");
+    sign_in_answer(&call, to, is_out.then_some("You are signed out everywhere. Sign in again."))
 }
 
-fn answer(call: &Call, to: String, is_wrong: bool) -> Result<Outcome> {
-    let form = call.app.sessions.form_token(&Visit::Open);
-    let view = SignIn { to, is_open: call.app.auth.is_open(), is_wrong, form };
-    page(call, Frame::new("Sign in", Here::SignIn), &view)
-}
-
-/// Signs a browser in that shows a token.
-pub(crate) async fn sign_in(call: Call) -> Result<Outcome> {
-    let form = Form::of(&call)?;
-    let peer = Peer::of(&call.head.extensions);
-    let token = match call.app.auth.sign_in(form.text("token"), peer.ip).await {
-        Ok(token) => token,
-        Err(Error::Unauthenticated(_)) => return answer(&call, form.back(), true),
-        Err(error) => return Err(error),
+/// Shows where to sign in, with what was wrong.
+pub(super) fn sign_in_answer(
+    call: &Call,
+    to: String,
+    problem: Option<&'static str>,
+) -> Result<Outcome> {
+    let secret = match cookie(&call.head.headers, FORM) {
+        Some(secret) if secret.len() == 43 => secret.to_owned(),
+        _ => self::secret()?,
     };
-    let secret = call.app.sessions.begin(token)?;
+    let view = SignIn {
+        to: place::own(&to),
+        is_open: call.app.auth.is_open(),
+        problem,
+        provider: call.app.oidc.get().map(|oidc| oidc.label().to_owned()),
+        form: Cookie::read(&secret).form_token(),
+    };
+    let seconds = limits::IDENTITY_WAIT_MAX.as_secs();
+    let value = format!(
+        "{FORM}={secret}; Path={}; Max-Age={seconds}; HttpOnly; SameSite=Strict",
+        place::SIGN_IN
+    );
+    let outcome = page(call, Frame::new("Sign in", Here::SignIn), &view)?;
+    Ok(outcome.with_header(header::SET_COOKIE, set(call, value)?))
+}
+
+/// Signs a browser in that shows a password or a token.
+pub(crate) async fn sign_in(call: Call) -> Result<Outcome> {
+    let own = cookie(&call.head.headers, FORM).map(Cookie::read);
+    let form = Form::with_token(&call, &own.map_or_else(String::new, |own| own.form_token()))?;
+    let (auth, peer) = (&call.app.auth, Peer::of(&call.head.extensions).ip);
+    let (found, problem) = match form.some("name") {
+        Some(name) => (
+            auth.sign_in_user(name, form.text("password"), peer).await,
+            "That name or password is not right, or the user is disabled.",
+        ),
+        None => (
+            auth.sign_in(form.text("token"), peer).await,
+            "That token is not valid. It may have been revoked, or its time is over.",
+        ),
+    };
+    let opened = match found {
+        Ok(holder) => open(&call, holder).await,
+        Err(error) => Err(error),
+    };
+    match opened {
+        Ok(cookie) => Ok(Outcome::see_other(form.back()).with_header(header::SET_COOKIE, cookie)),
+        Err(Error::Unauthenticated(_) | Error::NoSuchUser(_)) => {
+            sign_in_answer(&call, form.back(), Some(problem))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a session, and gives the cookie for it.
+pub(super) async fn open(call: &Call, holder: Holder) -> Result<HeaderValue> {
+    let (secret, name) = (self::secret()?, holder.record());
+    let id = Cookie::read(&secret).id;
+    call.app.auth.change(&name, UserCommand::BeginSession { id, holder }).await?;
     let seconds = limits::SESSION_KEPT.as_secs();
-    let value =
-        format!("{COOKIE}={secret}; Path=/ui; Max-Age={seconds}; HttpOnly; SameSite=Strict");
-    Ok(Outcome::see_other(form.back()).with_header(header::SET_COOKIE, set(&call, value)?))
+    set(call, format!("{COOKIE}={secret}; Path=/ui; Max-Age={seconds}; HttpOnly; SameSite=Strict"))
 }
 
 pub(crate) async fn sign_out(call: Call) -> Result<Outcome> {
     Form::of(&call)?;
-    if let Visit::Session(id) = &call.visit {
-        call.app.sessions.end(id);
+    if let Visit::Session(Cookie { id, .. }) = call.visit {
+        let name = &call.backend.principal().name;
+        call.app.auth.change(name, UserCommand::EndSession { id }).await?;
     }
-    let value = format!("{COOKIE}=; Path=/ui; Max-Age=0; HttpOnly; SameSite=Strict");
-    let outcome = Outcome::see_other(place::SIGN_IN.to_owned());
-    Ok(outcome.with_header(header::SET_COOKIE, set(&call, value)?))
+    Ok(Outcome::see_other(place::SIGN_IN.to_owned()).with_header(header::SET_COOKIE, over(&call)?))
+}
+
+/// Takes the cookie of a session away.
+pub(super) fn over(call: &Call) -> Result<HeaderValue> {
+    set(call, format!("{COOKIE}=; Path=/ui; Max-Age=0; HttpOnly; SameSite=Strict"))
 }
 
 /// Remembers the theme in a cookie, so that pages have it before they are drawn.
@@ -196,7 +225,7 @@ pub(crate) async fn set_theme(call: Call) -> Result<Outcome> {
 }
 
 /// Makes the header, for encrypted connections only where this is one, or a proxy says so.
-fn set(call: &Call, mut value: String) -> Result<HeaderValue> {
+pub(super) fn set(call: &Call, mut value: String) -> Result<HeaderValue> {
     let proto = call.head.headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
     if Peer::of(&call.head.extensions).is_encrypted || proto == Some(b"https") {
         value.push_str("; Secure");
@@ -213,27 +242,22 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_known_by_their_cookies_until_they_end() {
-        let sessions = Sessions::new().unwrap();
-        let secret = sessions.begin([7; 32]).unwrap();
-        let found = sessions.of(&headers(&format!("a=b; {COOKIE}={secret}"))).unwrap();
-        assert_eq!(found.token, [7; 32]);
-        assert!(sessions.of(&headers(&format!("{COOKIE}={secret}x"))).is_none());
-        assert!(sessions.of(&HeaderMap::new()).is_none());
-        let visit = Visit::Session(found.id);
-        assert_ne!(sessions.form_token(&visit), sessions.form_token(&Visit::Open));
-        sessions.end(&found.id);
-        assert!(sessions.of(&headers(&format!("{COOKIE}={secret}"))).is_none());
+    fn what_a_cookie_holds_is_in_no_form_and_in_no_row() {
+        let secret = secret().unwrap();
+        let cookie = Cookie::of(&headers(&format!("a=b; {COOKIE}={secret}"))).unwrap();
+        assert_ne!(cookie.id, cookie.proof);
+        assert_ne!(cookie.form_token(), secret);
+        let other = Cookie::of(&headers(&format!("{COOKIE}={secret}x"))).unwrap();
+        assert_ne!((cookie.id, cookie.proof), (other.id, other.proof));
+        assert!(Cookie::of(&HeaderMap::new()).is_none());
     }
 
     #[test]
-    fn there_are_only_so_many_sessions() {
-        let sessions = Sessions::new().unwrap();
-        let first = sessions.begin([0; 32]).unwrap();
-        for _ in 0..limits::SESSIONS_MAX {
-            sessions.begin([1; 32]).unwrap();
-        }
-        assert_eq!(sessions.lock().len(), limits::SESSIONS_MAX);
-        assert!(sessions.of(&headers(&format!("{COOKIE}={first}"))).is_none());
+    fn forms_of_a_session_are_good_on_every_node() {
+        let (here, there) = (Sessions::new().unwrap(), Sessions::new().unwrap());
+        let visit = Visit::Session(Cookie::read("secret"));
+        assert_eq!(here.form_token(&visit), there.form_token(&visit));
+        assert_ne!(here.form_token(&Visit::Open), there.form_token(&Visit::Open));
+        assert_ne!(here.form_token(&visit), here.form_token(&Visit::Open));
     }
 }

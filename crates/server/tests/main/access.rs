@@ -122,6 +122,7 @@ fn request(route: &Route, token: Option<&str>) -> Request {
         .replace("{blob}", &"9f".repeat(32))
         .replace("{step}", "s")
         .replace("{account}", "a")
+        .replace("{user}", "u")
         .replace("{secret}", &"9f".repeat(32))
         .replace("{path}", "p")
         .replace("{file}", "f");
@@ -316,11 +317,9 @@ async fn an_open_server_must_not_be_reachable() {
 #[tokio::test]
 async fn the_wrapper_stands_alone() {
     let server = Server::start();
-    let principal = model::Principal {
-        name: "p".into(),
-        namespace: Some(Namespace::new(MINE).unwrap()),
-        scopes: vec![Scope { verb: Some(Verb::Read), resource: Some(Resource::Event) }],
-    };
+    let mine = Some(Namespace::new(MINE).unwrap());
+    let scopes = vec![Scope { verb: Some(Verb::Read), resource: Some(Resource::Event) }];
+    let principal = model::Principal::new("p", mine, scopes);
     let wrapped = Authorized::new(server.backend.clone(), principal.into());
     let other = Namespace::new("other").unwrap();
     assert!(matches!(wrapped.events(&other, 0, 1).await, Err(model::Error::Denied(_))));

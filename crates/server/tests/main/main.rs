@@ -17,6 +17,8 @@ mod hostile;
 #[cfg(test)]
 mod negotiation;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod operations;
@@ -36,5 +38,7 @@ mod support;
 mod ui;
 #[cfg(test)]
 mod units;
+#[cfg(test)]
+mod users;
 #[cfg(test)]
 mod workers;

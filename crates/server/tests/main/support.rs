@@ -49,6 +49,11 @@ impl Server {
 
     fn of(options: Options, backend: Arc<dyn Backend>) -> Self {
         let bound = bind(options, Arc::clone(&backend)).unwrap();
+        Self::bound(bound, backend)
+    }
+
+    /// Starts a server that is bound already.
+    pub(crate) fn bound(bound: server::Bound, backend: Arc<dyn Backend>) -> Self {
         let address = bound.address();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
@@ -172,6 +177,13 @@ impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Gives the cookie of a name that the reply sets, as a browser sends it back.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        let set = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case("set-cookie"));
+        let mut pairs = set.filter_map(|(_, value)| value.split(';').next());
+        pairs.find(|pair| pair.split('=').next() == Some(name)).map(str::to_owned)
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -13,30 +13,36 @@ use crate::{
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-fn page(path: &str) -> Request {
+pub(crate) fn page(path: &str) -> Request {
     Request::new("GET", path).header("Accept", BROWSER)
 }
 
-fn form(path: &str, fields: &str) -> Request {
+pub(crate) fn form(path: &str, fields: &str) -> Request {
     let request = Request::new("POST", path).header("Accept", BROWSER);
     request.header("Content-Type", "application/x-www-form-urlencoded").body(fields)
 }
 
 /// Takes what the forms of a page carry.
-fn token_of(reply: &Reply) -> String {
+pub(crate) fn token_of(reply: &Reply) -> String {
     let (_, rest) = reply.text().split_once("name=\"form\" value=\"").expect("a form");
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// Signs in with a token, and gives the cookie.
-async fn sign_in(server: &Server, token: &str) -> Reply {
+/// Signs in with these fields, as a browser does.
+pub(crate) async fn sign_in_with(server: &Server, fields: &str) -> Reply {
     let page = server.send(page("/ui/sign-in?to=%2Fui%2Fns%2Fn%2Fspecs")).await;
-    let fields = format!("form={}&to=%2Fui%2Fns%2Fn%2Fspecs&token={token}", token_of(&page));
-    server.send(form("/ui/sign-in", &fields)).await
+    let fields = format!("form={}&to=%2Fui%2Fns%2Fn%2Fspecs&{fields}", token_of(&page));
+    let cookie = page.cookie("lockstep_sign_in").unwrap();
+    server.send(form("/ui/sign-in", &fields).header("Cookie", &cookie)).await
 }
 
-fn cookie_of(reply: &Reply) -> String {
-    reply.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+/// Signs in with a token.
+async fn sign_in(server: &Server, token: &str) -> Reply {
+    sign_in_with(server, &format!("token={token}")).await
+}
+
+pub(crate) fn cookie_of(reply: &Reply) -> String {
+    reply.cookie("lockstep_session").unwrap_or_else(|| panic!("not signed in: {reply:?}"))
 }
 
 #[tokio::test]
@@ -80,7 +86,8 @@ async fn every_page_has_a_twin() {
     server.claim("w", 1).await;
     let pages = ROUTES.iter().filter(|route| route.is_page() && route.method == "GET");
     let mut seen = 0;
-    for route in pages.filter(|route| !route.path.ends_with("/live")) {
+    let alone = |path: &str| path.ends_with("/live") || path.starts_with("/ui/sign-in/");
+    for route in pages.filter(|route| !alone(route.path)) {
         let path = route.path.replace("{namespace}", "n").replace("{work_spec}", "s");
         let path = path.replace("{work_unit}", "u").replace("{worker}", "w");
         if path.contains('{') {
@@ -157,7 +164,7 @@ async fn a_session_is_its_token_until_that_is_revoked() {
 
     let wrong = sign_in(&server, "lk_reader_wrong").await;
     assert_eq!(wrong.status, 200);
-    assert!(wrong.text().contains("not valid") && wrong.header("set-cookie").is_none());
+    assert!(wrong.text().contains("not valid") && wrong.cookie("lockstep_session").is_none());
     let right = sign_in(&server, &token).await;
     assert_eq!((right.status, right.header("location")), (303, Some("/ui/ns/n/specs")));
     let line = right.header("set-cookie").unwrap();
@@ -207,10 +214,13 @@ async fn guessing_tokens_is_slow() {
     let token = create(&server, info("reader", None, Scope::ALL)).await;
     let shown = server.send(page("/ui/sign-in")).await;
     let fields = |token: &str| format!("form={}&token={token}", token_of(&shown));
+    let cookie = shown.cookie("lockstep_sign_in").unwrap();
     let mut client = server.connect().await;
     let mut refused = 0;
     for guess in 0..100 {
-        let reply = client.send(form("/ui/sign-in", &fields(&format!("lk_x_{guess}")))).await;
+        let reply = client
+            .send(form("/ui/sign-in", &fields(&format!("lk_x_{guess}"))).header("Cookie", &cookie))
+            .await;
         refused += u32::from(reply.status == 429);
     }
     assert!(refused >= 30, "{refused} of 100 guesses were refused");

@@ -3,6 +3,24 @@
 use super::{bytes, int, on_disk, text};
 use crate::Table;
 
+/// Mail accounts that are kept in step as work: how each stands, and where its state begins.
+pub static MAIL_ACCOUNT: Table = Table {
+    id: 27,
+    name: "mail_account",
+    key: &[int("namespace"), text("name")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// The agreed states of mail accounts, as the parts that rounds have written.
+pub static MAIL_PART: Table = Table {
+    id: 28,
+    name: "mail_part",
+    key: &[int("namespace"), text("account"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
 /// The audit log: a chain of rows for each namespace, and one for the whole installation, whose id
 /// is 0. The body is the canonical content, and `hash` the SHA-256 of it.
 pub static AUDIT: Table = Table {
@@ -54,3 +72,21 @@ pub static BLOB_REF: Table = Table {
     columns: &[],
     indexes: &[],
 };
+
+/// Users by name.
+pub static USER: Table =
+    Table { id: 34, name: "person", key: &[text("name")], columns: &[], indexes: &[] };
+
+/// Browsers that are signed in, by the SHA-256 of what their cookies hold. `holder` says whose it
+/// is, and `due` when it is over in any case.
+pub static SESSION: Table = Table {
+    id: 35,
+    name: "session",
+    key: &[bytes("hash")],
+    columns: &[text("holder"), int("due")],
+    indexes: &[on_disk("session_holder", &[1]), on_disk("session_due", &[2])],
+};
+/// Index of [`SESSION`]: holder.
+pub const SESSION_HOLDER: usize = 0;
+/// Index of [`SESSION`]: due.
+pub const SESSION_DUE: usize = 1;

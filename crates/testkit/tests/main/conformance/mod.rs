@@ -51,6 +51,7 @@ mod specs;
 mod status;
 mod summary;
 mod units;
+mod users;
 mod workers;
 
 /// Plays one case in a namespace of its own.

@@ -1,0 +1,157 @@
+//! Users and their sessions: who they are, what they may do, and which browsers are signed in.
+
+mod ask;
+mod rows;
+
+use model::{
+    Error, EventBody, Grant, Holder, Reply, Result, UserChange, UserCommand, UserName, grants,
+    limits,
+};
+use queue::{CounterRow, Work};
+use store::{Range, TxExt as _, Value, tables};
+
+pub(crate) use ask::answer;
+pub(crate) use rows::{SessionRow, UserRow};
+
+/// The counter that is locked for all of it.
+const COUNTER: &str = "user";
+/// Sessions that are over of which one that begins takes the place.
+const SWEPT: u32 = 100;
+
+/// Applies a command on users.
+pub(crate) fn apply(work: &mut Work<'_>, command: &UserCommand) -> Result<Reply> {
+    // Users belong to no namespace, so its lock does not keep two of these apart.
+    let _locked: Option<CounterRow> = work.tx.get(vec![Value::Text(COUNTER.into())])?;
+    match command {
+        UserCommand::Add { name, password, grants: roles, identity } => {
+            if find(work, name)?.is_some() {
+                return Err(Error::UserExists(name.to_string()));
+            }
+            let row = UserRow {
+                name: name.clone(),
+                grants: grants(roles.clone())?,
+                is_disabled: false,
+                password: password.clone(),
+                identity: identity.clone(),
+                created: work.now,
+            };
+            keep(work, &row)?;
+        }
+        UserCommand::Remove { name } => {
+            must_find(work, name)?;
+            end_all(work, &Holder::User(name.clone()))?;
+            work.tx.remove(&tables::USER, &[UserRow::key(name)])?;
+            note(work, &Holder::User(name.clone()));
+        }
+        UserCommand::Change { name, change } => self::change(work, name, change)?,
+        UserCommand::BeginSession { id, holder } => begin(work, *id, holder)?,
+        UserCommand::SeeSession { id } => {
+            if let Some(mut row) = session(work, id)? {
+                row.session.seen = work.now;
+                work.tx.put(&row)?;
+                note(work, &row.session.holder);
+            }
+        }
+        UserCommand::EndSession { id } => {
+            if let Some(row) = session(work, id)? {
+                work.tx.remove(&tables::SESSION, &[row.key()])?;
+                note(work, &row.session.holder);
+            }
+        }
+    }
+    Ok(Reply::Done)
+}
+
+/// Ends the sessions of a token that is revoked.
+pub(crate) fn end_sessions_of_token(work: &mut Work<'_>, id: &str) -> Result<()> {
+    end_all(work, &Holder::Token { id: id.to_owned(), hash: [0; 32] })
+}
+
+fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<()> {
+    let mut row = must_find(work, name)?;
+    let before = row.clone();
+    let holder = Holder::User(name.clone());
+    match change {
+        UserChange::Grant(grant) => {
+            let others = row.grants.iter().filter(|other| other.namespace != grant.namespace);
+            row.grants = grants(others.chain([grant]).cloned().collect())?;
+        }
+        UserChange::Ungrant { namespace } => {
+            row.grants.retain(|grant: &Grant| grant.namespace != *namespace);
+            if row == before {
+                let place = namespace.as_ref().map_or_else(
+                    || "for all namespaces".to_owned(),
+                    |namespace| format!("in namespace \"{namespace}\""),
+                );
+                return Err(Error::bad_input(format!("user \"{name}\" has no role {place}")));
+            }
+        }
+        UserChange::Grants(roles) => row.grants = grants(roles.clone())?,
+        UserChange::Disable => {
+            row.is_disabled = true;
+            end_all(work, &holder)?;
+        }
+        UserChange::Enable => row.is_disabled = false,
+        UserChange::Password(hash) => {
+            row.password = Some(hash.clone());
+            end_all(work, &holder)?;
+        }
+        UserChange::SignOut => {
+            end_all(work, &holder)?;
+            note(work, &holder);
+        }
+    }
+    if row == before { Ok(()) } else { keep(work, &row) }
+}
+
+fn begin(work: &mut Work<'_>, id: [u8; 32], holder: &Holder) -> Result<()> {
+    match holder {
+        Holder::User(name) if must_find(work, name)?.is_disabled => {
+            return Err(Error::Unauthenticated("this user is disabled".to_owned()));
+        }
+        Holder::User(_) | Holder::Token { .. } => {}
+    }
+    let over = Range::default().upto(Value::Int(work.now.0));
+    let mut gone: Vec<SessionRow> = work.tx.find(tables::SESSION_DUE, &over, SWEPT)?;
+    let mut own = sessions_of(work, holder)?;
+    own.retain(|row| gone.iter().all(|other| other.id != row.id));
+    own.sort_by_key(|row| row.session.begun);
+    let too_many = (own.len() + 1).saturating_sub(limits::SESSIONS_MAX);
+    gone.extend(own.into_iter().take(too_many));
+    let keys: Vec<_> = gone.iter().map(SessionRow::key).collect();
+    work.tx.remove(&tables::SESSION, &keys)?;
+    work.tx.put(&SessionRow::new(id, holder.clone(), work.now))?;
+    note(work, holder);
+    Ok(())
+}
+
+fn end_all(work: &mut Work<'_>, holder: &Holder) -> Result<()> {
+    let keys: Vec<_> = sessions_of(work, holder)?.iter().map(SessionRow::key).collect();
+    work.tx.remove(&tables::SESSION, &keys)
+}
+
+fn sessions_of(work: &mut Work<'_>, holder: &Holder) -> Result<Vec<SessionRow>> {
+    rows::sessions_of(work.tx, holder)
+}
+
+fn session(work: &mut Work<'_>, id: &[u8; 32]) -> Result<Option<SessionRow>> {
+    work.tx.get(SessionRow::key_of(id))
+}
+
+fn find(work: &mut Work<'_>, name: &UserName) -> Result<Option<UserRow>> {
+    work.tx.get(UserRow::key(name))
+}
+
+fn must_find(work: &mut Work<'_>, name: &UserName) -> Result<UserRow> {
+    find(work, name)?.ok_or_else(|| Error::NoSuchUser(name.to_string()))
+}
+
+fn keep(work: &mut Work<'_>, row: &UserRow) -> Result<()> {
+    work.tx.put(row)?;
+    note(work, &Holder::User(row.name.clone()));
+    Ok(())
+}
+
+fn note(work: &mut Work<'_>, holder: &Holder) {
+    work.events.push(EventBody::UserChanged(holder.record()));
+}
