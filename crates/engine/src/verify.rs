@@ -8,6 +8,7 @@ use crate::admin::TokenRow;
 use crate::audit::Chains;
 use crate::blob::Parts;
 use crate::request::RequestRow;
+use crate::secret::SecretRow;
 
 /// Looks over all rows of a store, and tells of each when it comes.
 ///
@@ -53,6 +54,9 @@ fn row(verifier: &mut Verifier, beside: &mut Beside, table: &'static Table, doc:
         }
         id if id == tables::REQUEST.id => {
             queue::read::<RequestRow>(doc, &mut verifier.findings).map(drop)
+        }
+        id if id == tables::SECRET.id => {
+            queue::read::<SecretRow>(doc, &mut verifier.findings).map(drop)
         }
         id if id == tables::AUDIT_HEAD.id => return beside.chains.head(doc),
         id if id == tables::AUDIT.id => return beside.chains.row(doc),

@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod flow;
 mod front;
+mod keyring;
 mod logs;
 mod output;
 mod reference;

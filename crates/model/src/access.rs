@@ -43,6 +43,8 @@ pub enum Resource {
     Mail,
     /// Blobs.
     Blob,
+    /// Secrets: their names; nobody may read their values.
+    Secret,
     /// The audit log.
     Audit,
     /// Tokens.
@@ -53,7 +55,7 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Namespace,
         Self::Spec,
         Self::Unit,
@@ -65,6 +67,7 @@ impl Resource {
         Self::Event,
         Self::Mail,
         Self::Blob,
+        Self::Secret,
         Self::Audit,
         Self::Token,
         Self::Server,
@@ -84,6 +87,7 @@ impl Resource {
             Self::Event => "event",
             Self::Mail => "mail",
             Self::Blob => "blob",
+            Self::Secret => "secret",
             Self::Audit => "audit",
             Self::Token => "token",
             Self::Server => "server",
@@ -132,6 +136,7 @@ impl Access {
             Command::Instance(_) => Resource::Instance,
             Command::Mail(_) => Resource::Mail,
             Command::Blob(_) => Resource::Blob,
+            Command::Secret(_) => Resource::Secret,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
             }
@@ -158,6 +163,7 @@ impl Access {
             Query::Instances(..) => Resource::Instance,
             Query::Mail(..) => Resource::Mail,
             Query::Blobs(..) => Resource::Blob,
+            Query::Secrets(..) => Resource::Secret,
             Query::Audit(_) => Resource::Audit,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Since(_) => Resource::Event,
@@ -186,7 +192,7 @@ impl Scope {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
                  spec, unit, attempt, worker, lock, definition, instance, event, mail, blob, \
-                 audit, token, server or *"
+                 secret, audit, token, server or *"
             ))
         };
         if text == "*" {

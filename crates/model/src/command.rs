@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id,
-    InstanceCommand, LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time,
-    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, WorkerName,
+    InstanceCommand, LockPath, MailCommand, Published, Received, SecretCommand, SecretName,
+    SpecMeta, SpecName, SpecRef, Time, TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef,
+    WorkerName,
 };
 
 /// A change, as plain data.
@@ -27,6 +28,8 @@ pub enum Command {
     Mail(MailCommand),
     /// Work on blobs.
     Blob(BlobCommand),
+    /// Work on secrets.
+    Secret(SecretCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -321,6 +324,13 @@ pub enum Reply {
     Received(Vec<Received>),
     /// The blob.
     Blob(BlobInfo),
+    /// What sealing anew did.
+    Resealed {
+        /// How many secrets were sealed under the first key.
+        count: u64,
+        /// The last secret looked at, where more may follow: ask again from there.
+        next: Option<SecretName>,
+    },
     /// What a query-wide change did.
     Swept {
         /// How many units were changed or deleted.
@@ -351,6 +361,12 @@ impl From<MailCommand> for Command {
 impl From<BlobCommand> for Command {
     fn from(command: BlobCommand) -> Self {
         Self::Blob(command)
+    }
+}
+
+impl From<SecretCommand> for Command {
+    fn from(command: SecretCommand) -> Self {
+        Self::Secret(command)
     }
 }
 

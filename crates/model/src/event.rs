@@ -66,6 +66,8 @@ pub enum EventBody {
     MailChanged(String),
     /// Content of this upload came, became a blob, or was forgotten.
     BlobChanged(Id),
+    /// A secret was set, removed or sealed under another key.
+    SecretChanged(String),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -128,7 +130,8 @@ impl EventBody {
             Self::RunChanged(_)
             | Self::EventsReceived(..)
             | Self::MailChanged(_)
-            | Self::BlobChanged(_) => {}
+            | Self::BlobChanged(_)
+            | Self::SecretChanged(_) => {}
         }
     }
 }

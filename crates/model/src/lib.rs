@@ -21,6 +21,7 @@ mod mail;
 mod name;
 mod query;
 mod record;
+mod secret;
 mod spec;
 mod time;
 mod trace;
@@ -58,6 +59,7 @@ pub use record::{
     Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, NodeInfo, Revision, Spec,
     SpecRef, SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
 };
+pub use secret::{SecretCommand, SecretInfo, SecretName, SecretValue};
 pub use spec::SpecMeta;
 pub use time::Time;
 pub use trace::{Span, SpanKind, TRACEPARENT, TraceContext, Tracer};

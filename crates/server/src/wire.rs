@@ -6,6 +6,7 @@ mod data;
 mod definition;
 mod input;
 mod output;
+mod secret;
 mod work;
 mod workflow;
 
@@ -24,6 +25,7 @@ pub(crate) use output::{
     Added, Counts, Deleted, Health, LimitList, LimitRow, Named, NamedUnit, Namespace,
     NamespaceList, Root, Spec, SpecList, SummaryRow, Unit, UnitList, Version, WorkerList,
 };
+pub(crate) use secret::{SecretContent, SecretList};
 pub(crate) use work::{Attempt, AttemptList, AttemptShort, Claimed, Outcome, Worked, Worker};
 pub(crate) use workflow::{
     EventList, Explanation, InstanceList, Journal, NodeList, ReceivedList, Started,

@@ -343,26 +343,8 @@ pub static TIMER: Table = Table {
 /// Index of [`TIMER`]: due.
 pub const TIMER_DUE: usize = 0;
 
-/// Mail accounts that are kept in step as work: how each stands, and where its state begins.
-pub static MAIL_ACCOUNT: Table = Table {
-    id: 27,
-    name: "mail_account",
-    key: &[int("namespace"), text("name")],
-    columns: &[],
-    indexes: &[],
-};
-
-/// The agreed states of mail accounts, as the parts that rounds have written.
-pub static MAIL_PART: Table = Table {
-    id: 28,
-    name: "mail_part",
-    key: &[int("namespace"), text("account"), int("seq")],
-    columns: &[],
-    indexes: &[],
-};
-
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 34] = [
+pub static ALL: [&Table; 35] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -397,4 +379,5 @@ pub static ALL: [&Table; 34] = [
     &BLOB,
     &BLOB_PART,
     &BLOB_REF,
+    &SECRET,
 ];

@@ -10,6 +10,7 @@ mod checked;
 mod clock;
 pub mod cluster;
 mod fixture;
+mod keys;
 pub mod oracle;
 pub mod rig;
 pub mod rpc;
@@ -17,6 +18,7 @@ mod world;
 
 pub use clock::{ManualClock, START};
 pub use fixture::Fixture;
+pub use keys::keys;
 pub use world::{
     World, absent, all, bytes, data, dict_data, in_status, minutes, name, named, names_of,
     new_unit, publishing, request, seconds, spec_name, text, worker_name,

@@ -62,7 +62,8 @@ fn commands(write: &Write) -> impl Iterator<Item = &DefinitionCommand> {
         | Command::Admin(_)
         | Command::Instance(_)
         | Command::Mail(_)
-        | Command::Blob(_) => None,
+        | Command::Blob(_)
+        | Command::Secret(_) => None,
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 28] = [
+pub(super) const KEYS: [Key; 29] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -157,6 +157,13 @@ pub(super) const KEYS: [Key; 28] = [
         name: "serve.secrets",
         env: "LOCKSTEP_SECRETS",
         flag: "--secrets",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "serve.secrets_key",
+        env: "LOCKSTEP_SECRETS_KEY",
+        flag: "--secrets-key",
         default: || Some(String::new()),
         check: anything,
     },

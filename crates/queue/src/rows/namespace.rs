@@ -185,6 +185,8 @@ enum StoredEvent<'b> {
     MailChanged(#[b(0)] &'b str),
     #[n(21)]
     BlobChanged(#[n(0)] u64),
+    #[n(22)]
+    SecretChanged(#[b(0)] &'b str),
 }
 
 /// Unit names as a list of byte strings.
@@ -252,6 +254,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::EventsReceived(first, last) => Self::EventsReceived(*first, *last),
             EventBody::MailChanged(account) => Self::MailChanged(account),
             EventBody::BlobChanged(upload) => Self::BlobChanged(*upload),
+            EventBody::SecretChanged(name) => Self::SecretChanged(name),
         }
     }
 }
@@ -299,6 +302,7 @@ impl StoredEvent<'_> {
             Self::EventsReceived(first, last) => EventBody::EventsReceived(first, last),
             Self::MailChanged(account) => EventBody::MailChanged(account.to_owned()),
             Self::BlobChanged(upload) => EventBody::BlobChanged(upload),
+            Self::SecretChanged(name) => EventBody::SecretChanged(name.to_owned()),
         })
     }
 }

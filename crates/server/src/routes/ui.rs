@@ -1,7 +1,7 @@
 //! The pages of the dashboard.
 
 use model::Resource::{
-    Definition, Event, Instance, Mail, Namespace, Server, Spec, Token, Unit, Worker,
+    Definition, Event, Instance, Mail, Namespace, Secret, Server, Spec, Token, Unit, Worker,
 };
 
 use crate::{
@@ -104,4 +104,6 @@ pub(super) const ROUTES: &[Route] = &[
     shows(ns!("/mail"), "ui_mail", to!(ui::mail::list)).reads(Mail, Path),
     shows(ns!("/mail/{account}"), "ui_account", to!(ui::mail::show)).reads(Mail, Path),
     does(ns!("/mail/{account}"), "ui_change_account", to!(ui::mail::change)).writes(Mail, Path),
+    shows(ns!("/secrets"), "ui_secrets", to!(ui::secrets::list)).reads(Secret, Path),
+    does(ns!("/secrets"), "ui_change_secrets", to!(ui::secrets::change)).writes(Secret, Path),
 ];

@@ -31,6 +31,7 @@ pub(crate) enum Here {
     Events,
     Schedules,
     Mail,
+    Secrets,
     Approvals,
     Link,
     Nodes,
@@ -112,6 +113,7 @@ impl Whole<'_> {
             ("events", "Events", "e", Here::Events),
             ("schedules", "Schedules", "c", Here::Schedules),
             ("mail", "Mail", "a", Here::Mail),
+            ("secrets", "Secrets", "r", Here::Secrets),
         ];
         let here = self.frame.here;
         parts.map(|(page, name, key, part)| (place::of(of, page), name, key, part == here)).into()
@@ -204,6 +206,8 @@ fn said(call: &Call) -> Option<&'static str> {
         "restarted" => "Started again. This is the new instance.",
         "started" => "Started.",
         "sent" => "The event was taken in.",
+        "set" => "Set. Whatever names it uses the new value from now on.",
+        "removed" => "Removed.",
         "revoked" => "Revoked. The token stops working within a second.",
         "deactivated" => "Deactivated.",
         "answered" => "Answered. The workflow goes on with it.",

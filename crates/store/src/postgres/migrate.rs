@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004_audit.sql"),
     include_str!("../../migrations/postgres/0005_blob.sql"),
     include_str!("../../migrations/postgres/0006_shipped.sql"),
+    include_str!("../../migrations/postgres/0007_secret.sql"),
 ];
 
 /// The oldest server with what we need.

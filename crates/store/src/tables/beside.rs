@@ -3,6 +3,24 @@
 use super::{bytes, int, on_disk, text};
 use crate::Table;
 
+/// Mail accounts that are kept in step as work: how each stands, and where its state begins.
+pub static MAIL_ACCOUNT: Table = Table {
+    id: 27,
+    name: "mail_account",
+    key: &[int("namespace"), text("name")],
+    columns: &[],
+    indexes: &[],
+};
+
+/// The agreed states of mail accounts, as the parts that rounds have written.
+pub static MAIL_PART: Table = Table {
+    id: 28,
+    name: "mail_part",
+    key: &[int("namespace"), text("account"), int("seq")],
+    columns: &[],
+    indexes: &[],
+};
+
 /// The audit log: a chain of rows for each namespace, and one for the whole installation, whose id
 /// is 0. The body is the canonical content, and `hash` the SHA-256 of it.
 pub static AUDIT: Table = Table {
@@ -54,3 +72,15 @@ pub static BLOB_REF: Table = Table {
     columns: &[],
     indexes: &[],
 };
+
+/// Secrets, sealed: `sealed_by` is the id of the key, and the body has what was sealed with the
+/// time and revision of its value. No key is in the database.
+pub static SECRET: Table = Table {
+    id: 34,
+    name: "secret",
+    key: &[int("namespace"), text("name")],
+    columns: &[bytes("sealed_by")],
+    indexes: &[on_disk("secret_sealed_by", &[2])],
+};
+/// Index of [`SECRET`]: sealed_by.
+pub const SECRET_SEALED_BY: usize = 0;

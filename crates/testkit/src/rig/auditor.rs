@@ -266,6 +266,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::EventsReceived(..)
         | EventBody::MailChanged(_)
         | EventBody::BlobChanged(_)
+        | EventBody::SecretChanged(_)
         | EventBody::TokenChanged(_) => {}
     }
 }

@@ -44,8 +44,9 @@ pub(super) fn tended(version: &str) -> String {
 }
 
 /// Bodies that make sense, by the names of the operations that take them.
-const BODIES: [(&str, &str); 37] = [
+const BODIES: [(&str, &str); 38] = [
     ("put_blob", BLOB),
+    ("set_secret", r#"{"user": "rig"}"#),
     ("set_work_spec", r#"{"data": {"name": "plain"}}"#),
     ("set_work_spec", r#"{"data": {"name": "chain", "then": "plain", "max_retries": 3}}"#),
     ("set_work_spec", r#"{"data": "oWRuYW1lZXBsYWlu"}"#),
@@ -275,6 +276,7 @@ impl Operation {
                 "{instance}" => path += &one_of(&known.instances, random),
                 "{run}" => path += &one_of(&known.runs, random),
                 "{blob}" => path += &BlobId::of(BLOB.as_bytes()).to_string(),
+                "{secret}" => path += "rig",
                 "{path}" => path += "orders",
                 part => path += part,
             }
