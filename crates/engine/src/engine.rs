@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use model::{
     Answer, Backend, BoxFuture, Command, Committed, DefinitionAnswer, DefinitionQuery, Error,
-    Event, InstanceQuery, Namespace, Query, QueueCommand, Read, Reply, Result, Revision, Time,
-    Tracer, Write, limits,
+    Event, InstanceQuery, Namespace, Query, QueueCommand, Read, Reply, Result, Revision,
+    SecretCommand, SecretValue, Time, Tracer, Write, limits,
 };
 use store::Store;
 use tokio::time::Instant;
@@ -18,9 +18,10 @@ use crate::{
     pulse::Follower,
     read::{Ask, ask},
     request,
+    secret::{self, Keys},
     shared::{Listener, SecretOf, Shared},
     waiters::Waiter,
-    workflow::{self, Extensions, Stages, driver},
+    workflow::{self, Extensions, Stages, driver, job::look},
     write::{WriteJob, WriteOutcome, is_destroy},
 };
 
@@ -97,10 +98,38 @@ impl Engine {
         self.shared.drivers.steps()
     }
 
-    /// Sets where the secrets are that definitions name.
+    /// Sets where the secrets are that definitions name and the store does not have.
     pub fn take_secrets(&self, secrets: SecretOf) {
         // Who has set it first has the say.
         let _first = self.shared.secrets.set(secrets);
+    }
+
+    /// Sets the keys under which secrets are sealed in the store, if there are any; those who have
+    /// been set first stay. Tells whether the store has secrets that nobody can open for want of
+    /// a key.
+    ///
+    /// # Errors
+    /// [`Error::SecretNotOpened`] if a secret is sealed under a key that is not among them.
+    pub async fn take_keys(&self, keys: Option<Arc<Keys>>) -> Result<bool> {
+        if let Some(keys) = keys {
+            // Who has set them first has the say.
+            let _first = self.shared.keys.set(keys);
+        }
+        let shared = Arc::clone(&self.shared);
+        look(&self.shared, move |tx| secret::check(tx, shared.keys())).await
+    }
+
+    /// Opens a secret of the store for whoever uses it in this process; none if there is no such
+    /// secret.
+    ///
+    /// # Errors
+    /// [`Error::SecretNotOpened`] if it is sealed under a key that is not here, or was changed.
+    pub async fn open_secret(
+        &self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Result<Option<SecretValue>> {
+        secret::open(&self.shared, namespace, None, name).await
     }
 
     /// Sets how long instances are kept once they have ended.
@@ -164,6 +193,10 @@ impl Engine {
 
     async fn write_once(&self, write: Write) -> Result<Committed> {
         check(&write)?;
+        if self.shared.keys.get().is_none() && write.commands.iter().any(needs_key) {
+            // A refusal that is kept would outlast the moment when a key is given.
+            return Err(Error::NoSecretsKey);
+        }
         let write = Arc::new(write);
         match self.write_and_wait(Arc::clone(&write)).await {
             Err(error) if write.request_id.is_some() && request::is_lasting(&error) => {
@@ -236,6 +269,12 @@ fn check(write: &Write) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Tells whether a command has something sealed.
+fn needs_key(command: &Command) -> bool {
+    let seals = |command: &SecretCommand| !matches!(command, SecretCommand::Remove { .. });
+    matches!(command, Command::Secret(command) if seals(command))
 }
 
 /// Tells whether a write does nothing but claim.

@@ -4,7 +4,7 @@ use model::{Error, Event, Namespace, Query, Read, Result, Revision};
 use store::{Job, Tx};
 use tokio::sync::oneshot;
 
-use crate::{admin, audit, blob, engine::stopped, node, shared::Shared, user, workflow};
+use crate::{admin, audit, blob, engine::stopped, node, secret, shared::Shared, user, workflow};
 
 /// A question to the store.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, into a job")]
@@ -72,6 +72,7 @@ fn answer(tx: &mut dyn Tx, query: &Query, at_least: Revision) -> Result<Read> {
         Query::Tokens | Query::TokenByHash(_) => admin::answer(tx, query),
         Query::Users(query) => user::answer(tx, query),
         Query::Blobs(namespace, query) => blob::answer(tx, namespace, query),
+        Query::Secrets(namespace, page) => secret::answer(tx, namespace, page),
         Query::Audit(query) => audit::answer(tx, query),
         Query::Nodes => node::answer(tx),
         Query::Definitions(namespace, query) => workflow::definition_answer(tx, namespace, query),

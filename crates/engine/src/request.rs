@@ -4,13 +4,16 @@
 use std::{borrow::Cow, sync::Arc};
 
 use minicbor::{Decode, Encode, bytes::ByteVec};
-use model::{Command, Committed, Error, Id, InstanceCommand, Result, Time, Write, limits};
+use model::{
+    Command, Committed, Error, Id, InstanceCommand, Result, SecretCommand, SecretValue, Time,
+    Write, limits,
+};
 use queue::Work;
 use sha2::{Digest as _, Sha256};
 use store::{Doc, Job, Key, Row, Table, Tx, TxExt as _, Value, tables};
 use tokio::sync::oneshot;
 
-use crate::{engine::stopped, shared::Shared, write::recall_all};
+use crate::{engine::stopped, secret::Keys, shared::Shared, write::recall_all};
 
 /// Gives the key under which the waiting claims of a write are kept: longer than any key that a
 /// caller may give.
@@ -23,14 +26,22 @@ pub(crate) fn is_waiting(id: &str) -> bool {
     id.len() > limits::REQUEST_ID_BYTES_MAX
 }
 
-/// Digests what a write asks for.
-pub(crate) fn digest(write: &Write) -> Result<[u8; 32]> {
+/// Digests what a write asks for. Who has no keys can digest nothing that sets a secret.
+pub(crate) fn digest(write: &Write, keys: Option<&Keys>) -> Result<[u8; 32]> {
     let mut commands = Cow::Borrowed(write.commands.as_slice());
-    if commands.iter().any(|command| matches!(command, Command::Instance(_))) {
-        // The same question may be asked again in another trace.
+    let is_special =
+        |command: &Command| matches!(command, Command::Instance(_) | Command::Secret(_));
+    if commands.iter().any(is_special) {
         for command in commands.to_mut() {
-            if let Command::Instance(InstanceCommand::Start(start)) = command {
-                start.traceparent = None;
+            match command {
+                // The same question may be asked again in another trace.
+                Command::Instance(InstanceCommand::Start(start)) => start.traceparent = None,
+                // The digest is kept, and nobody may find a value by trying what gives it.
+                Command::Secret(SecretCommand::Set { value, .. }) => {
+                    let keyed = keys.ok_or(Error::NoSecretsKey)?.digest(value.expose())?;
+                    *value = SecretValue::new(keyed)?;
+                }
+                _ => {}
             }
         }
     }
@@ -123,7 +134,7 @@ impl Job for RefusalJob {
         let Some(id) = self.write.request_id.as_deref().filter(|_| !work.is_new()) else {
             return Ok(());
         };
-        let (history, digest) = (work.history_id(), digest(&self.write)?);
+        let (history, digest) = (work.history_id(), digest(&self.write, self.shared.keys())?);
         match recall_all(work.tx, history, &self.write, id, &digest) {
             Ok(None) => {}
             Ok(Some(committed)) => {

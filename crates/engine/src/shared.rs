@@ -9,7 +9,7 @@ use std::{
 };
 
 use flow::{instance::FlowDue, run};
-use model::{EventBody, Namespace, Result, Revision, Time, Tracer};
+use model::{EventBody, Id, Namespace, Result, Revision, Time, Tracer};
 use queue::{Due, Ready};
 use store::{Store, Tx};
 use tokio::{sync::Notify, time::Instant};
@@ -18,6 +18,7 @@ use crate::{
     Clock, expr,
     node::{Lease, Myself},
     pulse::Follower,
+    secret::{self, Keys},
     waiters::Waiters,
     workflow::{Stages, driver::Drivers},
 };
@@ -61,15 +62,17 @@ pub(crate) struct Shared {
     pub(crate) drivers: Drivers,
     /// Who computes expressions.
     pub(crate) expressions: OnceLock<expr::Pool>,
-    /// Where secrets are.
+    /// Where secrets are that the store does not have.
     pub(crate) secrets: OnceLock<SecretOf>,
+    /// The keys of those that it has.
+    pub(crate) keys: OnceLock<Arc<Keys>>,
     /// How long instances are kept once they have ended, if not for the usual time.
     pub(crate) instances_kept: OnceLock<Duration>,
     /// Who takes spans.
     pub(crate) tracer: OnceLock<Arc<dyn Tracer>>,
 }
 
-/// Gives a secret by its name.
+/// Gives a secret that is elsewhere than in the store, by its name.
 pub type SecretOf = Box<dyn Fn(&str) -> Option<serde_json::Value> + Send + Sync>;
 
 /// Hears of a commit: where it was, its revision, and what it changed.
@@ -110,6 +113,7 @@ impl Shared {
             drivers: Drivers::default(),
             expressions: OnceLock::new(),
             secrets: OnceLock::new(),
+            keys: OnceLock::new(),
             instances_kept: OnceLock::new(),
             tracer: OnceLock::new(),
         }
@@ -170,13 +174,34 @@ impl Shared {
         self.drivers.hear(namespace, events);
     }
 
-    /// Gives what expressions of an instance see of those of these secrets that there are.
-    pub(crate) fn secrets_of(&self, names: &[String], seal: u64) -> serde_json::Value {
-        let find = |name: &String| {
-            let secret = self.secrets.get()?(name)?;
-            Some((name.clone(), run::sealed(name, &secret, seal)))
-        };
-        names.iter().filter_map(find).collect::<serde_json::Map<_, _>>().into()
+    /// Gives the keys for secrets, if there are any.
+    pub(crate) fn keys(&self) -> Option<&Keys> {
+        self.keys.get().map(Arc::as_ref)
+    }
+
+    /// Gives what expressions of an instance see of those of these secrets that there are: of each
+    /// the one of the store, or else the one that is elsewhere.
+    ///
+    /// # Errors
+    /// Those of opening one.
+    pub(crate) async fn secrets_of(
+        &self,
+        (namespace, live): (&Namespace, Id),
+        names: &[String],
+        seal: u64,
+    ) -> Result<serde_json::Value> {
+        let mut found = serde_json::Map::new();
+        for name in names {
+            let value = match secret::open(self, namespace, Some(live), name).await? {
+                Some(value) => Some(value.to_json()),
+                None => self.secrets.get().and_then(|secrets| secrets(name)),
+            };
+            if let Some(mut value) = value {
+                found.insert(name.clone(), run::sealed(name, &value, seal));
+                run::wipe(&mut value);
+            }
+        }
+        Ok(found.into())
     }
 
     /// Computes expressions, one answer each.

@@ -8,6 +8,7 @@ use crate::admin::TokenRow;
 use crate::audit::Chains;
 use crate::blob::Parts;
 use crate::request::RequestRow;
+use crate::secret::SecretRow;
 use crate::user::{SessionRow, UserRow};
 
 /// Looks over all rows of a store, and tells of each when it comes.
@@ -60,6 +61,9 @@ fn row(verifier: &mut Verifier, beside: &mut Beside, table: &'static Table, doc:
         }
         id if id == tables::SESSION.id => {
             queue::read::<SessionRow>(doc, &mut verifier.findings).map(drop)
+        }
+        id if id == tables::SECRET.id => {
+            queue::read::<SecretRow>(doc, &mut verifier.findings).map(drop)
         }
         id if id == tables::AUDIT_HEAD.id => return beside.chains.head(doc),
         id if id == tables::AUDIT.id => return beside.chains.row(doc),

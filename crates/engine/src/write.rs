@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::{
     admin, audit, blob,
     engine::{claims_of, merge, only_claims, stopped},
-    request,
+    request, secret,
     shared::{Look, Shared},
     user, workflow,
 };
@@ -67,7 +67,7 @@ impl WriteJob {
         let history = work.history_id();
         let mut digest = None;
         if let Some(id) = &write.request_id {
-            let made = request::digest(write)?;
+            let made = request::digest(write, self.shared.keys())?;
             if let Some(committed) = recall_all(work.tx, history, write, id, &made)? {
                 let outcome = WriteOutcome { committed, later: Vec::new(), recalled: true };
                 return Ok(Ran { outcome, ready: Vec::new(), look: None, spans: Vec::new() });
@@ -87,6 +87,7 @@ impl WriteJob {
                 Command::Mail(command) => flow::mail::apply(&mut work, command)?,
                 Command::Blob(command) => blob::apply(&mut work, command)?,
                 Command::User(command) => user::apply(&mut work, command)?,
+                Command::Secret(command) => secret::apply(&mut work, self.shared.keys(), command)?,
             };
             if let (Command::Queue(QueueCommand::Claim(claim)), Reply::Attempts(attempts)) =
                 (command, &reply)
@@ -172,7 +173,7 @@ pub(crate) fn recall_all(
     let claims = claims_of(write);
     let later = match &claims.request_id {
         Some(id) if !claims.commands.is_empty() => {
-            request::recall(tx, history, id, &request::digest(&claims)?)?
+            request::recall(tx, history, id, &request::digest(&claims, None)?)?
         }
         _ => None,
     };

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attempt, audit, backup, bench, blob, completions, config, demo, event, export, health, import,
-    instance, load, mail, man, namespace, node, schedule, serve, spec, summary, token, unit, user,
-    verify, worker, workflow,
+    instance, load, mail, man, namespace, node, schedule, secret, serve, spec, summary, token, unit,
+    user, verify, worker, workflow,
 };
 
 const EXIT_CODES: &str = "\
@@ -102,8 +102,7 @@ pub(crate) enum Noun {
     /// Workers: run one, or look after them
     Worker(Box<worker::WorkerArgs>),
     /// Mail: keep two stores of it in step
-    #[command(subcommand)]
-    Mail(mail::Verb),
+    Mail(Box<mail::MailArgs>),
     /// Workflow definitions
     #[command(subcommand)]
     Workflow(workflow::Verb),
@@ -121,6 +120,9 @@ pub(crate) enum Noun {
     /// Blobs: content that is too large for data
     #[command(subcommand)]
     Blob(blob::Verb),
+    /// Secrets: values that workflows and mail use and nobody reads
+    #[command(subcommand)]
+    Secret(secret::Verb),
     /// Nodes that share a PostgreSQL store
     #[command(subcommand)]
     Node(node::Verb),
@@ -178,6 +180,7 @@ impl Noun {
         match self {
             Self::Serve(args) => args.settings(),
             Self::Worker(args) => args.settings(),
+            Self::Mail(args) => args.settings(),
             Self::Import(args) => args.settings(),
             Self::Export(args) => args.settings(),
             Self::Backup(args) => args.settings(),
@@ -192,6 +195,7 @@ impl Noun {
             | Self::Event(_)
             | Self::Schedule(_)
             | Self::Blob(_)
+            | Self::Secret(_)
             | Self::Node(_)
             | Self::Summary(_)
             | Self::Load(_)
@@ -203,7 +207,6 @@ impl Noun {
             | Self::Config(_)
             | Self::Health(_)
             | Self::Workflow(_)
-            | Self::Mail(_)
             | Self::Completions(_)
             | Self::Man(_)
             | Self::Reference

@@ -7,10 +7,12 @@ use std::{
     env, fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
+use engine::Keys;
 use model::Namespace;
 use server::{Rate, TlsFiles};
 
@@ -20,7 +22,7 @@ use self::keys::{
 };
 use crate::{
     failure::Failure,
-    span,
+    keyring, span,
     steps::{Means, Secrets},
 };
 
@@ -154,11 +156,17 @@ impl Config {
         Ok(Means {
             guard: guard(self.text("serve.steps_may_call"))?,
             secrets: Secrets::in_folder(self.text("serve.secrets")),
+            keys: self.keys()?,
             processes: on_or_off(self.text("serve.processes"))?,
             webhooks: webhooks(self.text("serve.publish_webhooks"))?,
             instances_kept: Some(span::parse(self.text("serve.keep_instances"))?),
             tracer: None,
         })
+    }
+
+    /// Reads the keys for secrets, if there are any.
+    pub(crate) fn keys(&self) -> Result<Option<Arc<Keys>>> {
+        keyring::read(self.text("serve.secrets_key"))
     }
 
     /// Gives the folder of the mail accounts whose rounds the server makes itself.

@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod flow;
 mod front;
+mod keyring;
 mod logs;
 mod oidc;
 mod output;

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    commands::mail::work,
+    commands::mail::{Vault, work},
     config::{Config, StoreAt},
     failure::Failure,
     front::{self, Front, Rpc},
@@ -87,9 +87,14 @@ pub(crate) struct ServeArgs {
     /// server [env: LOCKSTEP_PROCESSES]
     #[arg(long)]
     processes: bool,
-    /// Folder of the secrets that workflows name: one file each [env: LOCKSTEP_SECRETS]
+    /// Folder of secrets that workflows name and the store does not have: one file each
+    /// [env: LOCKSTEP_SECRETS]
     #[arg(long, value_name = "FOLDER")]
     secrets: Option<String>,
+    /// File with the keys under which secrets are sealed in the store, one a line: the first one
+    /// seals, all open; `env:NAME` is a variable that holds them [env: LOCKSTEP_SECRETS_KEY]
+    #[arg(long, value_name = "FILE")]
+    secrets_key: Option<String>,
     /// Folder of the mail accounts that this server keeps in step: one file each, as `lockstep mail
     /// account add` writes it [env: LOCKSTEP_MAIL]
     #[arg(long, value_name = "FOLDER")]
@@ -140,6 +145,7 @@ impl ServeArgs {
             ("serve.steps_may_call", self.steps_may_call.clone()),
             ("serve.processes", self.processes.then(|| "on".to_owned())),
             ("serve.secrets", self.secrets.clone()),
+            ("serve.secrets_key", self.secrets_key.clone()),
             ("serve.mail", self.mail.clone()),
             ("serve.publish_webhooks", self.publish_webhooks.clone()),
             ("serve.keep_instances", self.keep_instances.clone()),
@@ -266,6 +272,9 @@ pub(crate) async fn start(
     for (_, listen) in closed.filter(|(open, _)| !open) {
         front::refuse_without_tokens(&*engine, listen).await?;
     }
+    if engine.take_keys(means.keys.clone()).await? {
+        tracing::warn!("no secret of the store can be opened: give their key with --secrets-key");
+    }
     let cached = || Cached::over(engine.clone(), CacheOptions::default());
     let mut applied: Applied = Box::new(Vec::new);
     let (backend, following): (Arc<dyn Backend>, _) = match cache {
@@ -281,7 +290,7 @@ pub(crate) async fn start(
     engine.join(node_name()?, applied);
     engine.take_secrets({
         let secrets = means.secrets.clone();
-        Box::new(move |name| secrets.get(name).ok())
+        Box::new(move |name| secrets.in_file(name).ok())
     });
     means.tracer.iter().for_each(|tracer| engine.trace_to(Arc::clone(tracer)));
     means.instances_kept.into_iter().for_each(|kept| engine.keep_instances(kept));
@@ -336,7 +345,8 @@ impl Running {
 
     /// Keeps the mail accounts of a folder in step.
     pub(crate) fn keep_mail(&mut self, folder: PathBuf) {
-        let rounds = work::run(Arc::clone(&self.backend), folder, self.ended.subscribe());
+        let vault = Vault::Engine(Arc::clone(&self.engine));
+        let rounds = work::run(Arc::clone(&self.backend), folder, self.ended.subscribe(), vault);
         self.mail = Some(tokio::spawn(rounds));
     }
 

@@ -78,20 +78,31 @@ pub struct Server {
     pub url: String,
     pub home: TempDir,
     child: Child,
+    /// What it said before it listened.
+    early: Vec<String>,
     lines: mpsc::Receiver<String>,
 }
 
 impl Server {
-    /// Starts one on a free port with a store in memory.
+    /// Starts one on a free port with a store in memory, which has a key for secrets.
     pub fn start() -> Self {
-        Self::start_with(tempfile::tempdir().unwrap(), &["--store", "memory"])
+        let flags = ["--store", "memory", "--secrets-key", "env:TEST_KEY"];
+        let keys = [("TEST_KEY", "07".repeat(32))];
+        let keys = keys.each_ref().map(|(name, key)| (*name, key.as_str()));
+        Self::start_in(tempfile::tempdir().unwrap(), &flags, &keys)
     }
 
     /// Starts one with more flags.
     pub fn start_with(home: TempDir, args: &[&str]) -> Self {
+        Self::start_in(home, args, &[])
+    }
+
+    /// Starts one with more flags and variables.
+    pub fn start_in(home: TempDir, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = lockstep(home.path())
             .arg("serve")
             .args(args)
+            .envs(variables.iter().copied())
             .env("LOCKSTEP_LISTEN", "127.0.0.1:0")
             .stderr(Stdio::piped())
             .spawn()
@@ -101,9 +112,16 @@ impl Server {
         thread::spawn(move || {
             stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let first = lines.recv_timeout(PATIENCE).unwrap();
-        let url = first.strip_prefix("listening on ").unwrap_or_else(|| panic!("{first}"));
-        Self { url: url.to_owned(), home, child, lines }
+        let mut early = Vec::new();
+        let url = loop {
+            let line = lines.recv_timeout(PATIENCE).unwrap();
+            if let Some(url) = line.strip_prefix("listening on ") {
+                break url.to_owned();
+            }
+            assert!(!line.starts_with("error:"), "{line}");
+            early.push(line);
+        };
+        Self { url, home, child, early, lines }
     }
 
     /// Gives the address for CBOR-RPC, which is told right after the other one.
@@ -161,7 +179,8 @@ impl Server {
     pub fn terminate(mut self) -> (ExitStatus, Vec<String>) {
         terminate(&self.child);
         let status = wait(&mut self.child);
-        (status, self.lines.iter().collect())
+        let early = std::mem::take(&mut self.early);
+        (status, early.into_iter().chain(self.lines.iter()).collect())
     }
 }
 

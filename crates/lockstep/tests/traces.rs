@@ -17,13 +17,13 @@ const SECRET: &str = "canary-93b1";
 
 /// A server that keeps the requests that it gets: their heads and their bodies.
 #[derive(Clone)]
-struct Listener {
-    url: String,
+pub(crate) struct Listener {
+    pub(crate) url: String,
     heard: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Listener {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heard: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
@@ -56,7 +56,7 @@ impl Listener {
         Self { url, heard }
     }
 
-    fn heard(&self) -> Vec<(String, String)> {
+    pub(crate) fn heard(&self) -> Vec<(String, String)> {
         self.heard.lock().unwrap().clone()
     }
 

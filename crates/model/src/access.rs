@@ -46,6 +46,8 @@ pub enum Resource {
     Mail,
     /// Blobs.
     Blob,
+    /// Secrets: their names; nobody may read their values.
+    Secret,
     /// The audit log.
     Audit,
     /// Users and their roles.
@@ -58,7 +60,7 @@ pub enum Resource {
 
 impl Resource {
     /// All resources.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Namespace,
         Self::Spec,
         Self::Control,
@@ -71,6 +73,7 @@ impl Resource {
         Self::Event,
         Self::Mail,
         Self::Blob,
+        Self::Secret,
         Self::Audit,
         Self::User,
         Self::Token,
@@ -92,6 +95,7 @@ impl Resource {
             Self::Event => "event",
             Self::Mail => "mail",
             Self::Blob => "blob",
+            Self::Secret => "secret",
             Self::Audit => "audit",
             Self::User => "user",
             Self::Token => "token",
@@ -142,6 +146,7 @@ impl Access {
             Command::Instance(_) => Resource::Instance,
             Command::Mail(_) => Resource::Mail,
             Command::Blob(_) => Resource::Blob,
+            Command::Secret(_) => Resource::Secret,
             Command::Admin(_) => {
                 return Self { verb: Verb::Write, resource: Resource::Token, namespace: None };
             }
@@ -171,6 +176,7 @@ impl Access {
             Query::Instances(..) => Resource::Instance,
             Query::Mail(..) => Resource::Mail,
             Query::Blobs(..) => Resource::Blob,
+            Query::Secrets(..) => Resource::Secret,
             Query::Audit(_) => Resource::Audit,
             Query::Tokens | Query::TokenByHash(_) => Resource::Token,
             Query::Users(_) => Resource::User,
@@ -200,7 +206,7 @@ impl Scope {
             Error::bad_input(format!(
                 "unknown scope {text:?}: write VERB:RESOURCE with read, write or * and namespace, \
                  spec, control, unit, attempt, worker, lock, definition, instance, event, mail, \
-                 blob, audit, user, token, server or *"
+                 blob, secret, audit, user, token, server or *"
             ))
         };
         if text == "*" {

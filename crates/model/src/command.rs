@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, AttemptRef, BlobCommand, BlobInfo, ChangeLocks, Data, DefinitionCommand, Error, Id,
-    InstanceCommand, LockPath, MailCommand, Published, Received, SpecMeta, SpecName, SpecRef, Time,
-    TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef, UserCommand, WorkerName,
+    InstanceCommand, LockPath, MailCommand, Published, Received, SecretCommand, SecretName,
+    SpecMeta, SpecName, SpecRef, Time, TokenInfo, UnitFilter, UnitMeta, UnitName, UnitRef,
+    UserCommand, WorkerName,
 };
 
 /// A change, as plain data.
@@ -29,6 +30,8 @@ pub enum Command {
     Blob(BlobCommand),
     /// Work on users and their sessions.
     User(UserCommand),
+    /// Work on secrets.
+    Secret(SecretCommand),
 }
 
 /// A change to namespaces, specs, units, attempts and workers.
@@ -323,6 +326,13 @@ pub enum Reply {
     Received(Vec<Received>),
     /// The blob.
     Blob(BlobInfo),
+    /// What sealing anew did.
+    Resealed {
+        /// How many secrets were sealed under the first key.
+        count: u64,
+        /// The last secret looked at, where more may follow: ask again from there.
+        next: Option<SecretName>,
+    },
     /// What a query-wide change did.
     Swept {
         /// How many units were changed or deleted.
@@ -359,6 +369,12 @@ impl From<BlobCommand> for Command {
 impl From<UserCommand> for Command {
     fn from(command: UserCommand) -> Self {
         Self::User(command)
+    }
+}
+
+impl From<SecretCommand> for Command {
+    fn from(command: SecretCommand) -> Self {
+        Self::Secret(command)
     }
 }
 

@@ -95,6 +95,15 @@ pub enum Error {
     /// There is no such blob.
     #[error("No such blob {0}")]
     NoSuchBlob(String),
+    /// There is no such secret.
+    #[error("No such secret {0:?}")]
+    NoSuchSecret(String),
+    /// The server has no key under which secrets could be sealed.
+    #[error("this server has no key for secrets, so it seals and opens none")]
+    NoSecretsKey,
+    /// What is sealed cannot be opened: its key is not there, or it was tampered with.
+    #[error("{0}")]
+    SecretNotOpened(String),
     /// A document cannot be published, for each of these reasons.
     #[error("the definition cannot be used: {}", .0.join("; "))]
     BadDefinition(Vec<String>),

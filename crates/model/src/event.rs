@@ -68,6 +68,8 @@ pub enum EventBody {
     BlobChanged(Id),
     /// A user or a session changed: `user/NAME`, or `token/ID` for the session of a token.
     UserChanged(String),
+    /// A secret was set, removed or sealed under another key.
+    SecretChanged(String),
 }
 
 /// The name of a record, as caches and followers know it.
@@ -131,7 +133,8 @@ impl EventBody {
             | Self::EventsReceived(..)
             | Self::MailChanged(_)
             | Self::BlobChanged(_)
-            | Self::UserChanged(_) => {}
+            | Self::UserChanged(_)
+            | Self::SecretChanged(_) => {}
         }
     }
 }

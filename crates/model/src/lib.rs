@@ -22,6 +22,7 @@ mod name;
 mod query;
 mod record;
 mod role;
+mod secret;
 mod spec;
 mod time;
 mod trace;
@@ -61,6 +62,7 @@ pub use record::{
     SpecRef, SummaryRow, TokenInfo, Unit, UnitMeta, UnitRef, UnitStatus, Worker,
 };
 pub use role::Role;
+pub use secret::{SecretCommand, SecretInfo, SecretName, SecretValue};
 pub use spec::SpecMeta;
 pub use time::Time;
 pub use trace::{Span, SpanKind, TRACEPARENT, TraceContext, Tracer};

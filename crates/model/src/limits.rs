@@ -85,6 +85,16 @@ pub const BLOB_READ_MAX: Duration = Duration::from_secs(600);
 pub const BLOB_UPLOAD_KEPT: Duration = Duration::from_secs(3600);
 /// How long a blob is kept, from when it was put or last found referred to.
 pub const BLOB_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of the name of a secret.
+pub const SECRET_NAME_BYTES_MAX: usize = 128;
+/// Bytes of the value of a secret.
+pub const SECRET_BYTES_MAX: usize = 64 << 10;
+/// Secrets in one namespace.
+pub const SECRETS_MAX: u32 = 1_000;
+/// Secrets that one command seals anew.
+pub const SECRETS_RESEALED_MAX: u32 = 100;
+/// Keys for secrets that one server has.
+pub const SECRETS_KEYS_MAX: usize = 16;
 /// Bytes of an idempotency key.
 pub const REQUEST_ID_BYTES_MAX: usize = 255;
 /// How long the answer to an idempotency key is kept.
@@ -195,6 +205,11 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("blob_read_max", BLOB_READ_MAX.as_secs(), "seconds"),
         ("blob_upload_kept", BLOB_UPLOAD_KEPT.as_secs(), "seconds"),
         ("blob_kept", BLOB_KEPT.as_secs(), "seconds"),
+        ("secret_name_bytes_max", SECRET_NAME_BYTES_MAX as u64, bytes),
+        ("secret_bytes_max", SECRET_BYTES_MAX as u64, bytes),
+        ("secrets_max", u64::from(SECRETS_MAX), "secrets"),
+        ("secrets_resealed_max", u64::from(SECRETS_RESEALED_MAX), "secrets"),
+        ("secrets_keys_max", SECRETS_KEYS_MAX as u64, "keys"),
         ("request_id_bytes_max", REQUEST_ID_BYTES_MAX as u64, bytes),
         ("request_kept", REQUEST_KEPT.as_secs(), "seconds"),
         ("event_kept", EVENT_KEPT.as_secs(), "seconds"),

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer,
     DefinitionQuery, Event, InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery,
-    Namespace, NamespaceInfo, NodeInfo, Revision, Spec, SpecName, SpecRef, SummaryRow, Time,
-    TokenInfo, Unit, UnitName, UnitRef, UnitStatus, UserAnswer, UserQuery, Worker, WorkerName,
+    Namespace, NamespaceInfo, NodeInfo, Revision, SecretInfo, SecretName, Spec, SpecName, SpecRef,
+    SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, UserAnswer, UserQuery, Worker,
+    WorkerName,
 };
 
 /// A question; each is answered from one snapshot.
@@ -50,6 +51,8 @@ pub enum Query {
     Mail(Namespace, MailQuery),
     /// About blobs. Answers [`Answer::Blobs`].
     Blobs(Namespace, BlobQuery),
+    /// Secrets in name order, without their values. Answers [`Answer::Secrets`].
+    Secrets(Namespace, Page<SecretName>),
     /// About the audit log. Answers [`Answer::Audit`].
     Audit(AuditQuery),
     /// All tokens. Answers [`Answer::Tokens`].
@@ -151,6 +154,8 @@ pub enum Answer {
     Mail(MailAnswer),
     /// About blobs.
     Blobs(BlobAnswer),
+    /// Secrets, one page.
+    Secrets(Vec<SecretInfo>),
     /// About the audit log.
     Audit(AuditAnswer),
     /// Tokens.
@@ -178,7 +183,8 @@ impl Query {
             | Self::Definitions(namespace, _)
             | Self::Instances(namespace, _)
             | Self::Mail(namespace, _)
-            | Self::Blobs(namespace, _) => Some(namespace),
+            | Self::Blobs(namespace, _)
+            | Self::Secrets(namespace, _) => Some(namespace),
             Self::Summary(namespace, _) => namespace.as_ref(),
             Self::Audit(query) => query.namespace(),
             Self::Namespaces(_)

@@ -70,7 +70,7 @@ impl Role {
             | Resource::Mail
             | Resource::Blob => (Self::View, Self::Operate),
             Resource::Spec | Resource::Definition => (Self::View, Self::Author),
-            Resource::Namespace | Resource::Server => (Self::View, Self::Admin),
+            Resource::Namespace | Resource::Secret | Resource::Server => (Self::View, Self::Admin),
             Resource::Audit | Resource::User | Resource::Token => (Self::Admin, Self::Admin),
         };
         match verb {
@@ -104,12 +104,12 @@ mod tests {
         }
         let expected = [
             "read:namespace read:spec read:control read:unit read:attempt read:worker read:lock \
-             read:definition read:instance read:event read:mail read:blob read:server",
+             read:definition read:instance read:event read:mail read:blob read:secret read:server",
             "write:control write:unit write:attempt write:worker write:lock write:instance \
              write:event write:mail write:blob",
             "write:spec write:definition",
-            "read:audit read:user read:token write:namespace write:audit write:user write:token \
-             write:server",
+            "read:audit read:user read:token write:namespace write:secret write:audit write:user \
+             write:token write:server",
         ];
         assert_eq!(added, expected);
     }

@@ -51,6 +51,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         | Query::Instances(..)
         | Query::Mail(..)
         | Query::Blobs(..)
+        | Query::Secrets(..)
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)
@@ -107,8 +108,7 @@ pub fn live(tx: &mut dyn Tx, name: &Namespace) -> Result<(Revision, Id)> {
 
 /// Gives the lasting id of a namespace, destroyed or not, that was there at some time.
 pub fn lasting_id(tx: &mut dyn Tx, name: &Namespace) -> Result<Option<Id>> {
-    let row: Option<NamespaceRow> = tx.get(vec![text(name.as_str())])?;
-    Ok(row.map(|row| row.id))
+    Ok(tx.get::<NamespaceRow>(revision_key(name))?.map(|row| row.id))
 }
 
 fn namespace(tx: &mut dyn Tx, name: &Namespace) -> Result<(NamespaceRow, Id)> {

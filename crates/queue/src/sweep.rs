@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The tables whose rows go with their namespace, but for units and what is kept of the past.
-const WITHIN: [&Table; 23] = [
+const WITHIN: [&Table; 24] = [
     &tables::ATTEMPT,
     &tables::SPEC,
     &tables::SPEC_DATA,
@@ -33,6 +33,7 @@ const WITHIN: [&Table; 23] = [
     &tables::BLOB_PART,
     &tables::BLOB_REF,
     &tables::BLOB,
+    &tables::SECRET,
 ];
 
 /// Gives the time from which on an answer to an idempotency key may be forgotten.

@@ -10,6 +10,7 @@ pub(crate) mod instance;
 pub(crate) mod namespace;
 pub(crate) mod ops;
 pub(crate) mod root;
+pub(crate) mod secret;
 pub(crate) mod spec;
 pub(crate) mod summary;
 pub(crate) mod unit;

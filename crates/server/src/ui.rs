@@ -29,6 +29,7 @@ pub(crate) mod operate;
 pub(crate) mod overview;
 pub(crate) mod publish;
 pub(crate) mod search;
+pub(crate) mod secrets;
 pub(crate) mod specs;
 pub(crate) mod units;
 pub(crate) mod users;

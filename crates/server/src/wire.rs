@@ -6,6 +6,7 @@ mod data;
 mod definition;
 mod input;
 mod output;
+mod secret;
 mod user;
 mod work;
 mod workflow;
@@ -25,6 +26,7 @@ pub(crate) use output::{
     Added, Counts, Deleted, Health, LimitList, LimitRow, Named, NamedUnit, Namespace,
     NamespaceList, Root, Spec, SpecList, SummaryRow, Unit, UnitList, Version, WorkerList,
 };
+pub(crate) use secret::{SecretContent, SecretList};
 pub(crate) use user::{ChangedUser, NewUser, ShownUser, UserList};
 pub(crate) use work::{Attempt, AttemptList, AttemptShort, Claimed, Outcome, Worked, Worker};
 pub(crate) use workflow::{

@@ -345,7 +345,7 @@ pub static TIMER: Table = Table {
 pub const TIMER_DUE: usize = 0;
 
 /// All tables; each stands at its own `id`.
-pub static ALL: [&Table; 36] = [
+pub static ALL: [&Table; 37] = [
     &NAMESPACE,
     &SPEC,
     &SPEC_DATA,
@@ -382,4 +382,5 @@ pub static ALL: [&Table; 36] = [
     &BLOB_REF,
     &USER,
     &SESSION,
+    &SECRET,
 ];

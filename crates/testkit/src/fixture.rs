@@ -14,7 +14,7 @@ use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{ManualClock, checked::Checked};
+use crate::{ManualClock, checked::Checked, keys::sealing};
 
 /// A backend under test.
 pub struct Fixture {
@@ -126,9 +126,10 @@ impl Fixture {
 
     fn over(store: Arc<dyn Store>, folder: Option<TempDir>, cache: Cache) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let backend = cache.over(Engine::new(store, clock.clone()));
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
+        let engine = runtime.block_on(sealing(Engine::new(store, clock.clone())));
+        let backend = cache.over(engine);
         Self { clock, backend: Mutex::new(backend), runtime, folder, cache }
     }
 
@@ -172,7 +173,8 @@ impl Fixture {
         let mut backend = self.lock();
         let nothing: Arc<dyn Store> = Arc::new(Memory::new());
         *backend = Engine::new(nothing, self.clock.clone());
-        *backend = self.cache.over(Engine::new(sqlite(folder.path()), self.clock.clone()));
+        let engine = Engine::new(sqlite(folder.path()), self.clock.clone());
+        *backend = self.cache.over(self.block_on(sealing(engine)));
     }
 }
 

@@ -11,6 +11,7 @@ mod clock;
 pub mod cluster;
 mod fixture;
 pub mod identity;
+mod keys;
 pub mod oracle;
 pub mod rig;
 pub mod rpc;
@@ -18,6 +19,7 @@ mod world;
 
 pub use clock::{ManualClock, START};
 pub use fixture::Fixture;
+pub use keys::keys;
 pub use world::{
     World, absent, all, bytes, data, dict_data, in_status, minutes, name, named, names_of,
     new_unit, publishing, request, seconds, spec_name, text, worker_name,

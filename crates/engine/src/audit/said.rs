@@ -3,8 +3,8 @@
 
 use model::{
     AdminCommand, Command, Control, DefinitionCommand, Grant, InstanceCommand, InstanceControl,
-    MailCommand, QueueCommand, Reply, Running, SpecMeta, TokenInfo, TriggerControl, UnitChange,
-    UnitFilter, UserChange, UserCommand, UserName,
+    MailCommand, QueueCommand, Reply, Running, SecretCommand, SpecMeta, TokenInfo, TriggerControl,
+    UnitChange, UnitFilter, UserChange, UserCommand, UserName,
 };
 
 /// What is said of one change.
@@ -31,6 +31,7 @@ pub(super) fn of(namespace: &str, command: &Command, reply: &Reply) -> Option<Sa
         Command::User(command) => of_user(command),
         // Who sends content changes nothing until data refers to it.
         Command::Blob(_) => None,
+        Command::Secret(command) => of_secret(namespace, command, reply),
     }
 }
 
@@ -312,5 +313,20 @@ fn of_mail(command: &MailCommand) -> Option<Said> {
         }
         MailCommand::Forget { account } => said("mail.forget", record(account), ""),
         MailCommand::Record(_) => None,
+    }
+}
+
+/// Says which secret it was, and nothing of its value.
+fn of_secret(namespace: &str, command: &SecretCommand, reply: &Reply) -> Option<Said> {
+    match command {
+        SecretCommand::Set { name, .. } => said("secret.set", format!("secret/{name}"), ""),
+        SecretCommand::Remove { name } => said("secret.remove", format!("secret/{name}"), ""),
+        SecretCommand::Reseal { .. } => match reply {
+            Reply::Resealed { count, .. } if *count > 0 => {
+                let summary = format!("{count} secrets under the first key");
+                said("secret.reseal", format!("namespace/{namespace}"), summary)
+            }
+            _ => None,
+        },
     }
 }

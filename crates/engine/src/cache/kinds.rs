@@ -45,6 +45,7 @@ pub(crate) fn take_id(query: &mut Query) -> Option<Option<Id>> {
         | Query::OldestReady
         | Query::Nodes
         | Query::Blobs(..)
+        | Query::Secrets(..)
         | Query::Audit(_)
         | Query::Tokens
         | Query::TokenByHash(_)

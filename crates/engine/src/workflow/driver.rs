@@ -176,7 +176,7 @@ async fn drive(shared: &Arc<Shared>, namespace: &Namespace, id: Id) -> Result<()
         if loaded.inbox.is_empty() {
             return Ok(());
         }
-        let advanced = advance(shared, live, loaded).await?;
+        let advanced = advance(shared, (namespace, live), loaded).await?;
         let keep = move |work: &mut queue::Work<'_>| instance::advance(work, &advanced);
         match job::change(shared, namespace, keep).await?.value {
             Kept::Still => return Ok(()),
@@ -191,18 +191,26 @@ async fn drive(shared: &Arc<Shared>, namespace: &Namespace, id: Id) -> Result<()
 }
 
 /// Computes what an instance becomes by its messages, outside of any transaction.
-async fn advance(shared: &Arc<Shared>, live: Id, loaded: Loaded) -> Result<Advance> {
+async fn advance(
+    shared: &Arc<Shared>,
+    (namespace, live): (&Namespace, Id),
+    loaded: Loaded,
+) -> Result<Advance> {
     let Loaded { row, inbox } = loaded;
     let program = program(shared, live, row.definition, &row.body.version).await?;
     let mut state = row.body.state.map(|state| state.read()).transpose()?.unwrap_or_default();
     let (seal, of) = (row.body.seal, Arc::clone(&program));
-    let mut evaluator = Evaluator { shared: Arc::clone(shared), program: of, seal };
+    let (place, refused) = ((namespace.clone(), live), None);
+    let mut evaluator = Evaluator { shared: Arc::clone(shared), program: of, place, seal, refused };
     let mut taken = Vec::with_capacity(inbox.len());
     for told in inbox {
         let delivery = told.delivery.clone();
         let (next, outcome) = flow::run::advance(&program, state, delivery, &mut evaluator).await;
         state = next;
         taken.push((told, outcome));
+    }
+    if let Some(refused) = evaluator.refused {
+        return Err(refused);
     }
     let kept = shared.instances_kept.get().copied().unwrap_or(limits::INSTANCE_KEPT);
     let (seq, status, state) = (row.body.seq, state.status, Snapshot::of(&state)?);
@@ -249,15 +257,24 @@ async fn program(
 struct Evaluator {
     shared: Arc<Shared>,
     program: Arc<Program>,
+    place: (Namespace, Id),
     /// That of the instance.
     seal: u64,
+    /// Why a secret could not be opened, with which nothing of what was computed counts.
+    refused: Option<model::Error>,
 }
 
 impl Evaluate for Evaluator {
     async fn evaluate(&mut self, mut asks: Vec<Ask>) -> Vec<Answer> {
         for ask in &mut asks {
             if let Ask::Expression { variables, secrets: true, .. } = ask {
-                let secrets = self.shared.secrets_of(&self.program.secrets, self.seal);
+                let (namespace, live) = (&self.place.0, self.place.1);
+                let names = &self.program.secrets;
+                let found = self.shared.secrets_of((namespace, live), names, self.seal).await;
+                let secrets = found.unwrap_or_else(|error| {
+                    self.refused.get_or_insert(error);
+                    serde_json::Value::default()
+                });
                 variables.insert("secrets".to_owned(), secrets);
             }
         }

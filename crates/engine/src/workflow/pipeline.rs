@@ -63,7 +63,8 @@ fn commands(write: &Write) -> impl Iterator<Item = &DefinitionCommand> {
         | Command::Instance(_)
         | Command::Mail(_)
         | Command::Blob(_)
-        | Command::User(_) => None,
+        | Command::User(_)
+        | Command::Secret(_) => None,
     })
 }
 

@@ -12,5 +12,6 @@ mod blob;
 mod cache;
 mod nodes;
 mod publish;
+mod secret;
 mod stores;
 mod waiting;

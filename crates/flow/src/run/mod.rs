@@ -69,6 +69,6 @@ pub use program::{
     IR_VERSION, ListenAction, Next, Program, Read, RetryPlan, Shaping, Step, SwitchCase, TryAction,
     Until, Value, Wanted, WorkAction,
 };
-pub use sealed::{Used, is_sealed, sealed};
+pub use sealed::{Used, is_sealed, sealed, wipe};
 pub use snapshot::Snapshot;
 pub use state::{Origin, State, Status};

@@ -5,6 +5,7 @@
 //! what comes from outside cannot ask for a secret.
 
 use serde_json::Value as Json;
+use zeroize::Zeroize as _;
 
 use super::Fault;
 
@@ -50,9 +51,26 @@ pub fn is_sealed(value: &Json) -> bool {
     }
 }
 
-/// The secrets that a step has used, each text with its name.
+/// Overwrites all texts of a value with zeros.
+pub fn wipe(value: &mut Json) {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        Json::String(text) => text.zeroize(),
+        Json::Array(list) => list.iter_mut().for_each(wipe),
+        Json::Object(map) => map.values_mut().for_each(wipe),
+    }
+}
+
+/// The secrets that a step has used, each text with its name; it is overwritten with zeros once it
+/// is dropped.
 #[derive(Clone, Default)]
 pub struct Used(Vec<(String, String)>);
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(text, _)| text.zeroize());
+    }
+}
 
 impl Used {
     /// Notes that a text is secret, under a name that stands for it.
@@ -196,6 +214,13 @@ mod tests {
         assert!(!hidden.to_string().contains("canary-") && !hidden.to_string().contains("77777"));
         assert_eq!(used.unseal(&hidden["n"], 7, &secrets).unwrap(), json!("77777"));
         assert_eq!(hidden["m"], json!(5));
+    }
+
+    #[test]
+    fn wiped_values_have_no_text() {
+        let mut value = json!({"a": ["canary-1", {"b": "canary-2"}], "c": 3, "d": null});
+        wipe(&mut value);
+        assert_eq!(value, json!({"a": ["", {"b": ""}], "c": 3, "d": null}));
     }
 
     #[test]

@@ -11,13 +11,15 @@ mod server;
 mod settings;
 mod show;
 mod sync;
+mod vault;
 pub(crate) mod work;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+pub(crate) use self::vault::Vault;
 use crate::{config::Config, output::Output};
 
 const SYNC_HELP: &str = "\
@@ -50,6 +52,32 @@ Examples:
   lockstep mail import-state mbsync home
   lockstep mail import-state mbsync home --state ~/.mbsync
   lockstep mail import-state offlineimap home --state ~/.offlineimap/Account-Home";
+
+/// Mail, and what accounts need of a store.
+#[derive(Args)]
+pub(crate) struct MailArgs {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Store that has the secrets that accounts name; only a SQLite store without a running server
+    /// can be opened, or one in PostgreSQL [default: that of `lockstep serve`]
+    #[arg(long, global = true, value_name = "STORE")]
+    store: Option<String>,
+    /// File with the keys of that store, or `env:NAME` [env: LOCKSTEP_SECRETS_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    secrets_key: Option<String>,
+}
+
+impl MailArgs {
+    /// Gives the settings that the flags say.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
+        vec![("serve.store", self.store.clone()), ("serve.secrets_key", self.secrets_key.clone())]
+    }
+
+    /// Runs the verb.
+    pub(crate) fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
+        self.verb.run(config, out)
+    }
+}
 
 /// What to do with mail.
 #[derive(Subcommand)]
@@ -102,22 +130,23 @@ pub(crate) enum Verb {
 
 impl Verb {
     /// Runs the verb.
-    pub(crate) fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
+    fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
+        let vault = Vault::configured(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(async {
             match self {
-                Self::Account(verb) => verb.run(out).await,
-                Self::Sync(args) => args.run(out).await,
-                Self::Plan(args) => args.run(out).await,
-                Self::Apply(args) => args.run(out).await,
+                Self::Account(verb) => verb.run(&vault, out).await,
+                Self::Sync(args) => args.run(&vault, out).await,
+                Self::Plan(args) => args.run(&vault, out).await,
+                Self::Apply(args) => args.run(&vault, out).await,
                 Self::Status(args) => args.run(config, out).await,
                 Self::Conflicts(which) => show::conflicts(&which, out),
                 Self::Events(args) => args.run(out),
                 Self::Approve(args) => args.run(config, out).await,
-                Self::Undo(args) => args.run(out).await,
-                Self::ImportState(args) => args.run(out).await,
-                Self::Examine(args) => args.run(out).await,
-                Self::Doctor(args) => args.run(out).await,
+                Self::Undo(args) => args.run(&vault, out).await,
+                Self::ImportState(args) => args.run(&vault, out).await,
+                Self::Examine(args) => args.run(&vault, out).await,
+                Self::Doctor(args) => args.run(&vault, out).await,
                 Self::Worker(args) => args.run(config, out).await.map(|()| ExitCode::SUCCESS),
             }
         });

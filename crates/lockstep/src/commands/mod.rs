@@ -18,6 +18,7 @@ pub(crate) mod man;
 pub(crate) mod namespace;
 pub(crate) mod node;
 pub(crate) mod schedule;
+pub(crate) mod secret;
 pub(crate) mod spec;
 pub(crate) mod summary;
 pub(crate) mod token;
@@ -67,9 +68,9 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Noun::Man(args) => args.run()?,
         Noun::Reference => reference::run()?,
         Noun::Expressions => expressions()?,
-        Noun::Mail(verb) => {
+        Noun::Mail(args) => {
             let config = Config::load(global.config.as_deref(), flags)?;
-            return verb.run(&config, out);
+            return args.run(&config, out);
         }
         noun => {
             let config = Config::load(global.config.as_deref(), flags)?;
@@ -141,6 +142,7 @@ async fn talk(noun: Noun, session: &Session) -> Result<()> {
         Noun::Run(args) => args.run(session).await,
         Noun::Node(verb) => verb.run(session).await,
         Noun::Blob(verb) => verb.run(session).await,
+        Noun::Secret(verb) => verb.run(session).await,
         Noun::Instance(verb) => verb.run(session).await,
         Noun::Event(verb) => verb.run(session).await,
         Noun::Schedule(verb) => verb.run(session).await,

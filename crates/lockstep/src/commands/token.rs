@@ -22,8 +22,8 @@ use crate::{
 
 const CREATE_EXAMPLES: &str = "\
 A scope is VERB:RESOURCE with read, write or *, and namespace, spec, control, unit, attempt, worker,
-lock, definition, instance, event, mail, blob, audit, user, token, server or *. What no scope allows
-is refused.
+lock, definition, instance, event, mail, blob, secret, audit, user, token, server or *. What no
+scope allows is refused.
 The token is printed once and stored as a hash.
 With --store the token is written to the database itself, for which no server may be running.
 

@@ -20,7 +20,7 @@ pub(super) struct Key {
 }
 
 /// All settings.
-pub(super) const KEYS: [Key; 37] = [
+pub(super) const KEYS: [Key; 38] = [
     Key {
         name: "url",
         env: "LOCKSTEP_URL",
@@ -158,6 +158,13 @@ pub(super) const KEYS: [Key; 37] = [
         name: "serve.secrets",
         env: "LOCKSTEP_SECRETS",
         flag: "--secrets",
+        default: || Some(String::new()),
+        check: anything,
+    },
+    Key {
+        name: "serve.secrets_key",
+        env: "LOCKSTEP_SECRETS_KEY",
+        flag: "--secrets-key",
         default: || Some(String::new()),
         check: anything,
     },

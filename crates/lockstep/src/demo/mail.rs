@@ -17,7 +17,10 @@ use tokio::{sync::watch, time::sleep};
 
 use self::place::{Everything, Place, Side, expect, flagged, key};
 use super::{LOOK_AGAIN, STALLED, scene::Scene, stalled};
-use crate::{commands::mail::work, output::Output};
+use crate::{
+    commands::mail::{Vault, work},
+    output::Output,
+};
 
 pub(super) const NAMESPACE: &str = "demo-mail";
 const ACCOUNT: &str = "demo";
@@ -56,7 +59,7 @@ pub(super) async fn play(url: &str, out: Output) -> Result<Scene> {
     let lockstep = Lockstep::new(Arc::clone(&remote), Namespace::new(NAMESPACE)?);
     // As `lockstep mail worker` does, from a machine that runs no server.
     let (ended, ending) = watch::channel(false);
-    let rounds = tokio::spawn(work::run(remote, place.accounts()?, ending));
+    let rounds = tokio::spawn(work::run(remote, place.accounts()?, ending, Vault::Nobody));
     let scene = shown(&lockstep, &place, out).await;
     ended.send_replace(true);
     rounds.await.context("the rounds have failed")?;

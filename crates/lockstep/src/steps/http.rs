@@ -297,18 +297,18 @@ pub(super) async fn authenticate(
 ) -> Result<(), Fault> {
     let Some(way) = way else { return Ok(()) };
     let value = if let Some(basic) = way.get("basic") {
-        let basic = resolved(secrets, basic)?;
+        let basic = resolved(secrets, basic).await?;
         let part = |key: &str| basic.get(key).and_then(Json::as_str).unwrap_or_default();
         let both = format!("{}:{}", part("username"), part("password"));
         let encoded = STANDARD.encode(both);
         secrets.note(&encoded);
         format!("Basic {encoded}")
     } else if let Some(bearer) = way.get("bearer") {
-        let bearer = resolved(secrets, bearer)?;
+        let bearer = resolved(secrets, bearer).await?;
         let token = bearer.get("token").unwrap_or(&bearer).as_str().unwrap_or_default();
         format!("Bearer {token}")
     } else if let Some(oauth) = way.get("oauth2") {
-        let oauth = resolved(secrets, oauth)?;
+        let oauth = resolved(secrets, oauth).await?;
         let token = granted(client, &oauth).await?;
         secrets.note(&token);
         format!("Bearer {token}")
@@ -319,9 +319,9 @@ pub(super) async fn authenticate(
 }
 
 /// Puts a secret in the place of its name.
-fn resolved(secrets: &Secrets, part: &Json) -> Result<Json, Fault> {
+async fn resolved(secrets: &Secrets, part: &Json) -> Result<Json, Fault> {
     match part.get("use").and_then(Json::as_str) {
-        Some(name) => secrets.take(name),
+        Some(name) => secrets.take(name).await,
         None => Ok(part.clone()),
     }
 }

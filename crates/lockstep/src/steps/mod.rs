@@ -16,10 +16,10 @@ use client::{
     Lockstep,
     worker::{Outcome, Task, TaskResult, Worker, WorkerOptions},
 };
-use engine::Engine;
+use engine::{Engine, Keys};
 use flow::{
     instance::{BUILTIN_RUNTIME, builtin_spec},
-    run::{Builtin, Fault},
+    run::{Builtin, Fault, wipe},
 };
 use model::{
     Answer, Backend, Namespace, NamespaceInfo, Page, Query, Result, SpecName, SpecRef, TRACEPARENT,
@@ -45,6 +45,8 @@ pub(crate) struct Means {
     pub(crate) guard: Guard,
     /// The secrets that steps may name.
     pub(crate) secrets: Secrets,
+    /// The keys of those that are sealed in the store.
+    pub(crate) keys: Option<Arc<Keys>>,
     /// Whether scripts and shell commands may run on this machine.
     pub(crate) processes: bool,
     /// How long instances are kept once they have ended, if not for the usual time.
@@ -71,7 +73,7 @@ pub(crate) async fn run(
             return;
         }
     };
-    let doer = Arc::new(Doer { http, means });
+    let doer = Arc::new(Doer { http, means, engine });
     loop {
         for namespace in left_over(&*backend).await {
             serve(&mut served, namespace, &backend, &doer, &stop);
@@ -149,9 +151,10 @@ fn serve(
     };
     let doer = Arc::clone(doer);
     let tracer = doer.means.tracer.clone();
+    let place = namespace.clone();
     let worker = Worker::new(lockstep, options).trace_to(tracer).other(move |task| {
-        let doer = Arc::clone(&doer);
-        async move { doer.run(task).await }
+        let (doer, place) = (Arc::clone(&doer), place.clone());
+        async move { doer.run(&place, task).await }
     });
     let mut stop = stop.clone();
     tokio::spawn(async move {
@@ -169,16 +172,18 @@ fn serve(
 struct Doer {
     http: http::Client,
     means: Means,
+    /// Who opens the secrets of the store.
+    engine: Arc<Engine>,
 }
 
 impl Doer {
-    async fn run(&self, task: Task) -> TaskResult {
+    async fn run(&self, namespace: &Namespace, task: Task) -> TaskResult {
         let mut input = data_to_json(task.data());
         if let (Some(place), Some(about)) = (task.traceparent(), input.get_mut("lockstep")) {
             about[TRACEPARENT] = place.into();
         }
         let done = tokio::select! {
-            done = self.step(task.spec().as_str(), &input) => done,
+            done = self.step(namespace, task.spec().as_str(), &input) => done,
             reason = task.cancelled() => return Err(Box::new(reason)),
         };
         Ok(match done {
@@ -194,9 +199,14 @@ impl Doer {
     }
 
     /// Does a step, and tells which secrets it knows.
-    async fn step(&self, spec: &str, input: &Json) -> (Secrets, Result<Json, Fault>) {
-        let secrets = self.means.secrets.for_step();
-        let input = match secrets.unseal(input) {
+    async fn step(
+        &self,
+        namespace: &Namespace,
+        spec: &str,
+        input: &Json,
+    ) -> (Secrets, Result<Json, Fault>) {
+        let secrets = self.means.secrets.for_step(&self.engine, namespace);
+        let mut input = match secrets.unseal(input).await {
             Ok(input) => input,
             Err(fault) => return (secrets, Err(fault)),
         };
@@ -205,6 +215,7 @@ impl Doer {
             "lockstep.openapi" => openapi::call(&self.http, &secrets, &input).await,
             _ => process::run(self.means.processes, &input).await,
         };
+        wipe(&mut input);
         (secrets, done)
     }
 }

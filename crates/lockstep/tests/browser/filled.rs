@@ -48,6 +48,8 @@ pub fn account(server: &Server, name: &str, standing: &Value) {
 /// Puts something of everything into namespace `shop`, and gives the pages that show it.
 pub fn fill(server: &Server) -> Vec<String> {
     let wait = units(server);
+    let secret = |name| json!({"secret": {"set": {"name": name, "value": "hunter2"}}});
+    write(server, &json!([secret("erp-token"), secret("mail.orders"), secret("smtp")]));
     definitions(server);
     let (failed, waiting) = instances(server);
     let (proved, long_ago) = (model::Time(wait), "2026-02-03T04:05:06Z");
@@ -193,6 +195,7 @@ fn pages(server: &Server, failed: u64, waiting: u64) -> Vec<String> {
             "mail",
             "mail/orders@acme.example",
             "mail/support@acme.example",
+            "secrets",
         ]
         .map(of),
     );

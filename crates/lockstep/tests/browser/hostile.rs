@@ -199,6 +199,7 @@ fn pages(server: &Server, strings: &[String]) -> Vec<String> {
         }
         if number % 25 == 0 {
             pages.push(format!("/ui/ns/{escaped}/specs"));
+            pages.push(format!("/ui/ns/{escaped}/secrets"));
             pages.push(listed(&format!("publish?definition={encoded}")));
             pages.push(format!("/ui/sign-in?to={encoded}"));
         }

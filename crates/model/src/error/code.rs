@@ -169,6 +169,21 @@ impl Error {
                 404,
                 "put it again; a blob goes a day after nothing refers to it",
             ),
+            Self::NoSuchSecret(_) => {
+                row("no_such_secret", "error", 404, "list the secrets to see their names")
+            }
+            Self::NoSecretsKey => row(
+                "no_secrets_key",
+                "error",
+                409,
+                "make a key with `lockstep secret key`, and start the server with --secrets-key",
+            ),
+            Self::SecretNotOpened(_) => row(
+                "secret_not_opened",
+                "error",
+                409,
+                "give the server the key that it was sealed under, or set the secret again",
+            ),
             Self::BadDefinition(_) => row(
                 "bad_definition",
                 "error",

@@ -185,6 +185,8 @@ enum StoredEvent<'b> {
     MailChanged(#[b(0)] &'b str),
     #[n(21)]
     BlobChanged(#[n(0)] u64),
+    #[n(22)]
+    SecretChanged(#[b(0)] &'b str),
     #[n(23)]
     UserChanged(#[b(0)] &'b str),
 }
@@ -255,6 +257,7 @@ impl<'b> From<&'b EventBody> for StoredEvent<'b> {
             EventBody::MailChanged(account) => Self::MailChanged(account),
             EventBody::BlobChanged(upload) => Self::BlobChanged(*upload),
             EventBody::UserChanged(record) => Self::UserChanged(record),
+            EventBody::SecretChanged(name) => Self::SecretChanged(name),
         }
     }
 }
@@ -303,6 +306,7 @@ impl StoredEvent<'_> {
             Self::MailChanged(account) => EventBody::MailChanged(account.to_owned()),
             Self::BlobChanged(upload) => EventBody::BlobChanged(upload),
             Self::UserChanged(record) => EventBody::UserChanged(record.to_owned()),
+            Self::SecretChanged(name) => EventBody::SecretChanged(name.to_owned()),
         })
     }
 }

@@ -1,10 +1,10 @@
 //! The routes of what is kept beside the work.
 
-use model::Resource::{Audit, Blob, User};
+use model::Resource::{Audit, Blob, Secret, User};
 
 use super::{LIMIT, PAGE};
 use crate::{
-    http::{audit, blob, user},
+    http::{audit, blob, secret, user},
     route::{
         Parameter,
         Place::{Own, Path, Server},
@@ -32,6 +32,9 @@ const AUDIT: &[Parameter] = &[
     },
     LIMIT,
 ];
+
+/// The path of one secret, of which nothing can be read.
+const SECRET: &str = "/namespace/{namespace}/secret/{secret}";
 
 /// Everything that can be called about what is kept beside the work.
 pub(super) const ROUTES: &[Route] = &[
@@ -76,4 +79,17 @@ pub(super) const ROUTES: &[Route] = &[
         .reads(Blob, Path)
         .speaks(Speaks::Text("application/octet-stream"))
         .gives::<wire::BlobContent>(200),
+    put(SECRET, "set_secret", "Sets or replaces a secret", to!(secret::put))
+        .writes(Secret, Path)
+        .speaks(Speaks::Json)
+        .any_media()
+        .takes::<wire::SecretContent>(),
+    delete(SECRET, "remove_secret", "Removes a secret", to!(secret::remove))
+        .writes(Secret, Path)
+        .speaks(Speaks::Json),
+    get("/namespace/{namespace}/secret", "list_secrets", "Lists secrets", to!(secret::list))
+        .reads(Secret, Path)
+        .speaks(Speaks::Json)
+        .with(PAGE)
+        .gives::<wire::SecretList>(200),
 ];

@@ -1,8 +1,8 @@
 //! The pages of the dashboard.
 
 use model::Resource::{
-    Audit, Control, Definition, Event, Instance, Mail, Namespace, Server, Spec, Token, Unit, User,
-    Worker,
+    Audit, Control, Definition, Event, Instance, Mail, Namespace, Secret, Server, Spec, Token, Unit,
+    User, Worker,
 };
 
 use crate::{
@@ -114,4 +114,6 @@ pub(super) const ROUTES: &[Route] = &[
     shows(ns!("/mail"), "ui_mail", to!(ui::mail::list)).reads(Mail, Path),
     shows(ns!("/mail/{account}"), "ui_account", to!(ui::mail::show)).reads(Mail, Path),
     does(ns!("/mail/{account}"), "ui_change_account", to!(ui::mail::change)).writes(Mail, Path),
+    shows(ns!("/secrets"), "ui_secrets", to!(ui::secrets::list)).reads(Secret, Path),
+    does(ns!("/secrets"), "ui_change_secrets", to!(ui::secrets::change)).writes(Secret, Path),
 ];

@@ -31,6 +31,7 @@ pub(crate) enum Here {
     Events,
     Schedules,
     Mail,
+    Secrets,
     Approvals,
     Link,
     Nodes,
@@ -129,6 +130,7 @@ impl Whole<'_> {
             ("events", "Events", "e", Here::Events),
             ("schedules", "Schedules", "c", Here::Schedules),
             ("mail", "Mail", "a", Here::Mail),
+            ("secrets", "Secrets", "r", Here::Secrets),
         ];
         let here = self.frame.here;
         parts.map(|(page, name, key, part)| (place::of(of, page), name, key, part == here)).into()
@@ -224,6 +226,8 @@ fn said(call: &Call) -> Option<&'static str> {
         "restarted" => "Started again. This is the new instance.",
         "started" => "Started.",
         "sent" => "The event was taken in.",
+        "set" => "Set. Whatever names it uses the new value from now on.",
+        "removed" => "Removed.",
         "revoked" => "Revoked. The token stops working within a second.",
         "disabled" => "Disabled. The user is signed out everywhere and cannot sign in.",
         "enabled" => "Enabled. The user can sign in again.",

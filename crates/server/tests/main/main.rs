@@ -33,6 +33,8 @@ mod rpc;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod secret;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod ui;

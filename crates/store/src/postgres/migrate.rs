@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_blob.sql"),
     include_str!("../../migrations/postgres/0006_shipped.sql"),
     include_str!("../../migrations/postgres/0007_user.sql"),
+    include_str!("../../migrations/postgres/0008_secret.sql"),
 ];
 
 /// The oldest server with what we need.

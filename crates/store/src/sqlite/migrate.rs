@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_audit.sql"),
     include_str!("../../migrations/sqlite/0006_blob.sql"),
     include_str!("../../migrations/sqlite/0007_user.sql"),
+    include_str!("../../migrations/sqlite/0008_secret.sql"),
 ];
 
 /// Brings the tables of a database to what this program expects, or says why that cannot be.

@@ -90,3 +90,15 @@ pub static SESSION: Table = Table {
 pub const SESSION_HOLDER: usize = 0;
 /// Index of [`SESSION`]: due.
 pub const SESSION_DUE: usize = 1;
+
+/// Secrets, sealed: `sealed_by` is the id of the key, and the body has what was sealed with the
+/// time and revision of its value. No key is in the database.
+pub static SECRET: Table = Table {
+    id: 36,
+    name: "secret",
+    key: &[int("namespace"), text("name")],
+    columns: &[bytes("sealed_by")],
+    indexes: &[on_disk("secret_sealed_by", &[2])],
+};
+/// Index of [`SECRET`]: sealed_by.
+pub const SECRET_SEALED_BY: usize = 0;

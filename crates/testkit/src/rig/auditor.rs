@@ -267,6 +267,7 @@ fn tell(told: &mut BTreeMap<String, Told>, body: &EventBody) {
         | EventBody::MailChanged(_)
         | EventBody::BlobChanged(_)
         | EventBody::UserChanged(_)
+        | EventBody::SecretChanged(_)
         | EventBody::TokenChanged(_) => {}
     }
 }

@@ -20,6 +20,8 @@ use server::{Options, Rate, RpcOptions, bind};
 use store::Memory;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::keys::sealing;
+
 /// How the threads of a server in this process are named.
 const THREADS: &str = "rig-server";
 
@@ -47,6 +49,7 @@ impl Local {
         count_panics();
         let runtime = runtime();
         let engine = Engine::new(Arc::new(Memory::new()), Arc::new(SystemClock));
+        let engine = runtime.block_on(sealing(engine));
         runtime.spawn(engine.clone().run_due());
         let backend =
             Arc::new(Watched { engine, commits: AtomicU64::new(0), newest: Mutex::default() });

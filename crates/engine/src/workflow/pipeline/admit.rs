@@ -28,7 +28,7 @@ pub(crate) async fn admit(
 ) -> Result<Admitted> {
     trace.begin("authorize");
     let digest = match &write.request_id {
-        Some(id) => Some((id.clone(), request::digest(write)?)),
+        Some(id) => Some((id.clone(), request::digest(write, None)?)),
         None => None,
     };
     let actor = commands(write).filter_map(|command| command.terms()).map(|terms| &terms.actor);

@@ -39,7 +39,7 @@ pub(crate) async fn commit(
     trace: &Trace,
 ) -> Result<Committed> {
     let key = match &write.request_id {
-        Some(id) => Some((id.clone(), request::digest(write)?)),
+        Some(id) => Some((id.clone(), request::digest(write, None)?)),
         None => None,
     };
     let (before, run) = (trace.stages.clone(), row.body.run.id);

@@ -10,13 +10,14 @@ use serde_json::json;
 use super::{
     place::{self, Address},
     settings::{self, AccountFile, StoreFile, SyncFile},
+    vault::Vault,
 };
 use crate::output::{Output, printable, table};
 
 const ADD_HELP: &str = "\
 Addresses: maildir:PATH (folders in folders), maildir++:PATH (folders beside each other, with
 dots), imaps://USER@HOST, imap+starttls://USER@HOST, imap+plain://USER@127.0.0.1:PORT.
-A password is never stored: say where to get it. More settings are in the file that is written.
+A password never stands in the file: say where to get it. More settings are in the file that is written.
 
 Examples:
   lockstep mail account add home --left maildir:~/Mail --right imaps://me@imap.example.org \\
@@ -78,6 +79,9 @@ pub(crate) struct AddArgs {
     /// Variable that holds the left side's password
     #[arg(long, value_name = "NAME")]
     left_password_env: Option<String>,
+    /// Secret of the store that is the left side's password
+    #[arg(long, value_name = "SECRET")]
+    left_password_secret: Option<String>,
     /// Command that prints an access token for the left side
     #[arg(long, value_name = "COMMAND")]
     left_token_command: Option<String>,
@@ -96,6 +100,9 @@ pub(crate) struct AddArgs {
     /// Variable that holds the right side's password
     #[arg(long, value_name = "NAME")]
     right_password_env: Option<String>,
+    /// Secret of the store that is the right side's password
+    #[arg(long, value_name = "SECRET")]
+    right_password_secret: Option<String>,
     /// Command that prints an access token for the right side
     #[arg(long, value_name = "COMMAND")]
     right_token_command: Option<String>,
@@ -109,12 +116,12 @@ pub(crate) struct AddArgs {
 
 impl Verb {
     /// Runs the verb.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         match self {
             Self::Add(args) => args.run(out)?,
             Self::List => list(out)?,
             Self::Show { name } => show(&name, out)?,
-            Self::Test { name } => test(&name, out).await?,
+            Self::Test { name } => test(&name, vault, out).await?,
             Self::Remove { name, yes } => remove(&name, yes, out)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -128,6 +135,7 @@ impl AddArgs {
             password_command: self.left_password_command,
             password_file: whole(self.left_password_file)?,
             password_env: self.left_password_env,
+            password_secret: self.left_password_secret,
             token_command: self.left_token_command,
             ca_file: whole(self.left_ca_file)?,
             read_only: self.left_read_only,
@@ -138,6 +146,7 @@ impl AddArgs {
             password_command: self.right_password_command,
             password_file: whole(self.right_password_file)?,
             password_env: self.right_password_env,
+            password_secret: self.right_password_secret,
             token_command: self.right_token_command,
             ca_file: whole(self.right_ca_file)?,
             read_only: self.right_read_only,
@@ -190,11 +199,12 @@ fn show(name: &str, out: Output) -> Result<()> {
     out.data(&shown, || format!("# {}\n{text}", path.display()))
 }
 
-async fn test(name: &str, out: Output) -> Result<()> {
+async fn test(name: &str, vault: &Vault, out: Output) -> Result<()> {
     let file = settings::load(name)?;
+    let given = vault.give(&file).await?;
     let mut found = Sides::default();
     for side in Side::BOTH {
-        let store = place::connect(name, side, file.stores().get(side))?;
+        let store = place::connect(name, side, file.stores().get(side), &given)?;
         let mut driver = store.connect().await.with_context(|| format!("the {side} side"))?;
         let folders = driver.folders().await.with_context(|| format!("the {side} side"))?;
         *found.get_mut(side) = folders.folders.len();

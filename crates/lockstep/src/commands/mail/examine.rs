@@ -7,7 +7,7 @@ use clap::Args;
 use mail::{Side, driver::Folders};
 use serde_json::json;
 
-use super::{place, settings};
+use super::{place, settings, vault::Vault};
 use crate::output::{Output, printable, table};
 
 /// Which account to look at.
@@ -26,13 +26,14 @@ pub(crate) struct DoctorArgs {
 
 impl ExamineArgs {
     /// Shows what both sides have and can do.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let file = settings::load(&self.account)?;
+        let given = vault.give(&file).await?;
         let (mut shown, mut text) = (Vec::new(), String::new());
         for side in Side::BOTH {
             let store = file.stores();
             let store = store.get(side);
-            let connect = place::connect(&self.account, side, store)?;
+            let connect = place::connect(&self.account, side, store, &given)?;
             let mut driver = connect.connect().await.with_context(|| format!("the {side} side"))?;
             let can = driver.capabilities();
             let found = driver.folders().await.with_context(|| format!("the {side} side"))?;
@@ -75,13 +76,13 @@ fn rows(found: &Folders) -> Vec<Vec<String>> {
 
 impl DoctorArgs {
     /// Looks for what is wrong, one thing after the other.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let (mut shown, mut lines, mut wrong) = (Vec::new(), Vec::new(), false);
         for name in settings::chosen(self.account.as_deref())? {
             let mut checks: Vec<(String, Result<String>)> = Vec::new();
             checks.push(("file".to_owned(), check_file(&name)));
             for side in Side::BOTH {
-                checks.push((format!("{side} side"), check_side(&name, side).await));
+                checks.push((format!("{side} side"), check_side(&name, side, vault).await));
             }
             checks.push(("state".to_owned(), check_state(&name)));
             for (what, outcome) in checks {
@@ -105,9 +106,12 @@ fn check_file(name: &str) -> Result<String> {
     Ok(settings::file(name)?.display().to_string())
 }
 
-async fn check_side(name: &str, side: Side) -> Result<String> {
+async fn check_side(name: &str, side: Side, vault: &Vault) -> Result<String> {
     let file = settings::load(name)?;
-    let mut driver = place::connect(name, side, file.stores().get(side))?.connect().await?;
+    let given = vault.give(&file).await?;
+    let store = file.stores();
+    let store = place::connect(name, side, store.get(side), &given)?;
+    let mut driver = store.connect().await?;
     driver.identity(false).await?;
     let folders = driver.folders().await?;
     driver.close().await?;

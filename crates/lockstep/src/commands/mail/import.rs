@@ -13,7 +13,10 @@ use mail::{
 };
 use serde_json::json;
 
-use super::place::{self, Address, Opened, now};
+use super::{
+    place::{self, Address, Opened, now},
+    vault::Vault,
+};
 use crate::{
     config::folder,
     failure::Failure,
@@ -44,9 +47,9 @@ enum Program {
 
 impl ImportArgs {
     /// Takes over what another program remembers.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let name = &self.account;
-        let opened = place::open(name)?;
+        let opened = place::open(name, vault).await?;
         let maildir = Maildir::of(name, &opened)?;
         let read = self.reader(&maildir.store)?;
         let read = |folder: &FolderName| read(&maildir.own_name(folder)?);

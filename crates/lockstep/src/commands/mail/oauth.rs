@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use super::{
     place::{self, Source},
     settings::OauthFile,
+    vault::Given,
 };
 use crate::failure::Failure;
 
@@ -61,7 +62,7 @@ impl fmt::Debug for Refresh {
 
 impl Refresh {
     /// Reads what an account's file says.
-    pub(super) fn new(file: &OauthFile) -> Result<Self> {
+    pub(super) fn new(file: &OauthFile, given: &Given) -> Result<Self> {
         let wrong = |why: &str| {
             let message = format!("{:?} cannot be asked for tokens: {why}", file.token_url);
             Failure::usage(message, "correct oauth.token_url in the account's file")
@@ -71,24 +72,29 @@ impl Refresh {
         if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
             return Err(wrong("it must be https").into());
         }
-        let refresh = place::secret(&Source {
+        let refresh = Source {
             command: file.refresh_token_command.as_deref(),
             file: file.refresh_token_file.as_deref(),
             env: file.refresh_token_env.as_deref(),
+            secret: file.refresh_token_secret.as_deref(),
+        };
+        let refresh = place::secret(&refresh, given)?.ok_or_else(|| {
+            let hint = "give one of refresh_token_command, refresh_token_file, refresh_token_env \
+                        and refresh_token_secret";
+            Failure::usage("it is not said where the refresh token is", hint)
         })?;
-        let hint = "give one of refresh_token_command, refresh_token_file, refresh_token_env";
-        let refresh = refresh
-            .ok_or_else(|| Failure::usage("it is not said where the refresh token is", hint))?;
         let mut form = vec![
             ("grant_type", "refresh_token".to_owned()),
             ("client_id", file.client_id.clone()),
             ("refresh_token", refresh),
         ];
-        let secret = place::secret(&Source {
+        let secret = Source {
             command: file.client_secret_command.as_deref(),
             file: file.client_secret_file.as_deref(),
             env: file.client_secret_env.as_deref(),
-        })?;
+            secret: file.client_secret_secret.as_deref(),
+        };
+        let secret = place::secret(&secret, given)?;
         form.extend(secret.map(|secret| ("client_secret", secret)));
         form.extend(file.scope.clone().map(|scope| ("scope", scope)));
         // Who has set one before is as good.
@@ -219,7 +225,7 @@ mod tests {
             (400, r#"{"error": "invalid_grant", "error_description": "revoked"}"#),
             (503, "busy"),
         ]);
-        let refresh = Refresh::new(&file(url, &home)).unwrap();
+        let refresh = Refresh::new(&file(url, &home), &Given::default()).unwrap();
         for _ in 0..2 {
             assert_eq!(refresh.token().await.unwrap(), Secret("one".to_owned()));
         }
@@ -242,7 +248,10 @@ mod tests {
     fn secrets_go_to_nobody_on_the_way() {
         let home = tempfile::tempdir().unwrap();
         for url in ["http://example.org/token", "ftp://127.0.0.1/", "token"] {
-            assert!(Refresh::new(&file(url.to_owned(), &home)).is_err(), "{url}");
+            assert!(
+                Refresh::new(&file(url.to_owned(), &home), &Given::default()).is_err(),
+                "{url}"
+            );
         }
     }
 }

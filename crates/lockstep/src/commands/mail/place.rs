@@ -24,6 +24,7 @@ use model::Time;
 use super::{
     oauth::Refresh,
     settings::{self, AccountFile, StoreFile},
+    vault::{Given, Vault},
 };
 use crate::failure::Failure;
 
@@ -90,10 +91,11 @@ pub(super) struct Opened {
 }
 
 /// Opens an account, so that nobody else works with it meanwhile.
-pub(super) fn open(name: &str) -> Result<Opened> {
+pub(super) async fn open(name: &str, vault: &Vault) -> Result<Opened> {
     let file = settings::load(name)?;
     let lock = lock(name)?;
-    let account = account(name, &file)?;
+    let given = vault.give(&file).await?;
+    let account = account(name, &file, &given)?;
     let state = State::start(Database::open(&settings::state(name, "db")?)?)?;
     Ok(Opened { file, account, state, _lock: lock })
 }
@@ -121,7 +123,7 @@ fn lock(name: &str) -> Result<fs::File> {
 }
 
 /// Puts together both sides of an account, and where what is removed is kept.
-pub(super) fn account(name: &str, file: &AccountFile) -> Result<Account> {
+pub(super) fn account(name: &str, file: &AccountFile, given: &Given) -> Result<Account> {
     let kept =
         MaildirSettings { root: file.removed(name)?, layout: Layout::Nested, read_only: false };
     fs::create_dir_all(&kept.root)
@@ -130,8 +132,8 @@ pub(super) fn account(name: &str, file: &AccountFile) -> Result<Account> {
     Ok(Account {
         name: name.to_owned(),
         stores: Sides {
-            left: connect(name, Side::Left, stores.left)?,
-            right: connect(name, Side::Right, stores.right)?,
+            left: connect(name, Side::Left, stores.left, given)?,
+            right: connect(name, Side::Right, stores.right, given)?,
         },
         retention: Some(Arc::new(MaildirStore::new(kept))),
         settings: file.settings()?,
@@ -139,14 +141,19 @@ pub(super) fn account(name: &str, file: &AccountFile) -> Result<Account> {
 }
 
 /// Puts together a driver and the controllers over it.
-pub(super) fn connect(name: &str, side: Side, file: &StoreFile) -> Result<Arc<dyn Connect>> {
+pub(super) fn connect(
+    name: &str,
+    side: Side,
+    file: &StoreFile,
+    given: &Given,
+) -> Result<Arc<dyn Connect>> {
     let (driver, is_imap): (Arc<dyn Connect>, bool) = match Address::parse(&file.url)? {
         Address::Maildir(root, layout) => {
             let settings = MaildirSettings { root, layout, read_only: file.read_only };
             (Arc::new(MaildirStore::new(settings)), false)
         }
         Address::Imap(host, port, security, user) => {
-            let login = login(file).with_context(|| format!("the {side} side of {name}"))?;
+            let login = login(file, given).with_context(|| format!("the {side} side of {name}"))?;
             let settings = ImapSettings {
                 host,
                 port,
@@ -189,41 +196,47 @@ pub(super) struct Source<'a> {
     pub(super) file: Option<&'a Path>,
     /// A variable of the environment.
     pub(super) env: Option<&'a str>,
+    /// A secret of the store.
+    pub(super) secret: Option<&'a str>,
 }
 
 /// Gives a secret, if it is said where it comes from.
-pub(super) fn secret(source: &Source<'_>) -> Result<Option<String>> {
-    Ok(Some(match (source.command, source.file, source.env) {
-        (None, None, None) => return Ok(None),
-        (Some(command), None, None) => printed_by(command)?,
-        (None, Some(path), None) => {
+pub(super) fn secret(source: &Source<'_>, given: &Given) -> Result<Option<String>> {
+    Ok(Some(match (source.command, source.file, source.env, source.secret) {
+        (None, None, None, None) => return Ok(None),
+        (Some(command), None, None, None) => printed_by(command)?,
+        (None, Some(path), None, None) => {
             let text = fs::read_to_string(path);
             first_line(&text.with_context(|| format!("cannot read {}", path.display()))?)
         }
-        (None, None, Some(name)) => {
+        (None, None, None, Some(name)) => given.line(name)?,
+        (None, None, Some(name), None) => {
             env::var(name).with_context(|| format!("the variable {name} is not set"))?
         }
         _ => {
             let message = "it is said more than once where a secret comes from";
-            return Err(Failure::usage(message, "keep one of command, file and env").into());
+            return Err(Failure::usage(message, "keep one of command, file, env and secret").into());
         }
     }))
 }
 
 /// Gives what proves who the user is, from where the file says.
-fn login(file: &StoreFile) -> Result<Login> {
-    let password = secret(&Source {
+fn login(file: &StoreFile, given: &Given) -> Result<Login> {
+    let source = Source {
         command: file.password_command.as_deref(),
         file: file.password_file.as_deref(),
         env: file.password_env.as_deref(),
-    })?;
+        secret: file.password_secret.as_deref(),
+    };
+    let password = secret(&source, given)?;
     match (password, &file.token_command, &file.oauth) {
         (Some(password), None, None) => Ok(Login::Password(Secret(password))),
         (None, Some(command), None) => Ok(Login::Token(Secret(printed_by(command)?))),
-        (None, None, Some(oauth)) => Ok(Login::Fresh(Arc::new(Refresh::new(oauth)?))),
+        (None, None, Some(oauth)) => Ok(Login::Fresh(Arc::new(Refresh::new(oauth, given)?))),
         _ => Err(Failure::usage(
             "it is not said where its password comes from, or more than once",
-            "give one of password_command, password_file, password_env, token_command and oauth",
+            "give one of password_command, password_file, password_env, password_secret, \
+             token_command and oauth",
         )
         .into()),
     }

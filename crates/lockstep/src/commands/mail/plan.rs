@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     place::{self, now},
     sync::report,
+    vault::Vault,
 };
 use crate::{
     failure::Failure,
@@ -45,8 +46,8 @@ struct Written {
 
 impl PlanArgs {
     /// Shows what a sync would do.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
-        let opened = place::open(&self.account)?;
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
+        let opened = place::open(&self.account, vault).await?;
         let context = Context { now: &now, progress: &|_| {} };
         let session = Session::new(&opened.account, &opened.state, &context);
         let summary = session.round(&Mode::Plan).await?;
@@ -63,13 +64,13 @@ impl PlanArgs {
 
 impl ApplyArgs {
     /// Does what a written plan says, as far as it still holds.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let text = files::text(&self.plan)?;
         let written: Written = serde_json::from_str(&text).map_err(|error| {
             let hint = "write one with `lockstep mail plan ACCOUNT --json`";
             Failure::usage(format!("{} is no plan: {error}", self.plan), hint)
         })?;
-        let opened = place::open(&written.account)?;
+        let opened = place::open(&written.account, vault).await?;
         let context = Context { now: &now, progress: &|_| {} };
         let session = Session::new(&opened.account, &opened.state, &context);
         let summary = session.round(&Mode::Only(Box::new(written.plan))).await?;

@@ -60,6 +60,9 @@ pub(super) struct StoreFile {
     /// A variable of the environment that holds the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) password_env: Option<String>,
+    /// A secret of the store that is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) password_secret: Option<String>,
     /// A command that prints an access token, in place of a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_command: Option<String>,
@@ -110,6 +113,9 @@ pub(super) struct OauthFile {
     /// A variable of the environment that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client_secret_env: Option<String>,
+    /// A secret of the store that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_secret_secret: Option<String>,
     /// A command that prints the refresh token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token_command: Option<String>,
@@ -119,6 +125,9 @@ pub(super) struct OauthFile {
     /// A variable of the environment that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token_env: Option<String>,
+    /// A secret of the store that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token_secret: Option<String>,
     /// What is to be allowed, where the service wants to be told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,

@@ -16,6 +16,7 @@ use super::{
     plan::readable,
     progress::Bars,
     settings,
+    vault::Vault,
 };
 use crate::output::{Output, printable, raw};
 
@@ -49,12 +50,13 @@ pub(crate) struct UndoArgs {
 
 impl SyncArgs {
     /// Syncs, once or for as long as the program runs.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let names = settings::chosen(self.account.as_deref())?;
         if self.watch {
             let mut tasks = tokio::task::JoinSet::new();
             for name in names {
-                tasks.spawn(async move { watch(&name, out).await });
+                let vault = vault.clone();
+                tasks.spawn(async move { watch(&name, &vault, out).await });
             }
             while let Some(ended) = tasks.join_next().await {
                 ended??;
@@ -64,7 +66,7 @@ impl SyncArgs {
         let mode = if self.dry_run { Mode::Plan } else { Mode::Apply };
         let mut worst = 0;
         for name in names {
-            let opened = place::open(&name)?;
+            let opened = place::open(&name, vault).await?;
             let before = place::database(&name)?.last_event()?;
             let bars = Bars::new(&name, out)?;
             let show = |progress| bars.tell(&progress);
@@ -171,10 +173,10 @@ fn size(bytes: u64) -> String {
 }
 
 /// Syncs again and again: when a side tells of a change, or the interval is over.
-async fn watch(name: &str, out: Output) -> Result<()> {
+async fn watch(name: &str, vault: &Vault, out: Output) -> Result<()> {
     let mut failures = 0_u32;
     loop {
-        let opened = place::open(name)?;
+        let opened = place::open(name, vault).await?;
         let interval = opened.file.interval()?;
         let outcome = watch_connected(name, &opened, interval, out, &mut failures).await;
         drop(opened);
@@ -218,13 +220,13 @@ async fn watch_connected(
 
 impl UndoArgs {
     /// Puts back what the last sync did.
-    pub(super) async fn run(self, out: Output) -> Result<ExitCode> {
+    pub(super) async fn run(self, vault: &Vault, out: Output) -> Result<ExitCode> {
         let name = &self.account;
         out.confirm(
             &format!("put back what the last sync of {name:?} removed or changed"),
             self.yes,
         )?;
-        let opened = place::open(name)?;
+        let opened = place::open(name, vault).await?;
         let context = Context { now: &now, progress: &|_| {} };
         let undone = undo(&opened.account, &opened.state, &context).await?;
         out.data(&serde_json::to_value(undone)?, || {

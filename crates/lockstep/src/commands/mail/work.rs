@@ -25,7 +25,10 @@ use client::{
 use model::{Backend, Error, MailAccount, MailCommand, Namespace, Write};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::settings::{self, AccountFile};
+use super::{
+    settings::{self, AccountFile},
+    vault::Vault,
+};
 use crate::{config::Config, connect, logs, output::Output, signals::Stop};
 use desk::Desk;
 
@@ -54,7 +57,7 @@ impl WorkerArgs {
         let backend = Arc::clone(connect::remote(config, tries)?.backend());
         let (ended, ending) = watch::channel(false);
         out.note(format!("rounds for {}: {}", config.text("url"), folder.display()));
-        let rounds = tokio::spawn(run(backend, folder, ending));
+        let rounds = tokio::spawn(run(backend, folder, ending, Vault::Nobody));
         stop.asked().await;
         ended.send_replace(true);
         rounds.await.context("the rounds have failed")
@@ -67,6 +70,7 @@ pub(crate) async fn run(
     backend: Arc<dyn Backend>,
     folder: PathBuf,
     mut stop: watch::Receiver<bool>,
+    vault: Vault,
 ) {
     let mut running: BTreeMap<String, Running> = BTreeMap::new();
     loop {
@@ -84,7 +88,7 @@ pub(crate) async fn run(
             }
             match parse(&folder, &name, &text) {
                 Ok(file) => {
-                    let one = Running::start(&backend, &name, file, text);
+                    let one = Running::start((&backend, &vault), &name, file, text);
                     running.insert(name, one);
                 }
                 Err(error) => tracing::warn!(account = name, "{error:#}"),
@@ -134,13 +138,19 @@ struct Running {
 }
 
 impl Running {
-    fn start(backend: &Arc<dyn Backend>, name: &str, file: AccountFile, text: String) -> Self {
+    fn start(
+        (backend, vault): (&Arc<dyn Backend>, &Vault),
+        name: &str,
+        file: AccountFile,
+        text: String,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let (backend, name) = (Arc::clone(backend), name.to_owned());
+        let (backend, vault, name) = (Arc::clone(backend), vault.clone(), name.to_owned());
         let task = tokio::spawn(async move {
             let mut stopped = stopping.clone();
             let worked = async {
-                while let Err(error) = work(&backend, &name, &file, stopping.clone()).await {
+                let place = (&backend, &vault);
+                while let Err(error) = work(place, &name, &file, stopping.clone()).await {
                     tracing::warn!(account = name, "{error:#}; trying again");
                     // Sleeps because the server that could not be reached is given time.
                     tokio::time::sleep(ERROR_PAUSE).await;
@@ -170,7 +180,7 @@ impl Running {
 
 /// Opens an account and works on its units until it is told to stop.
 async fn work(
-    backend: &Arc<dyn Backend>,
+    (backend, vault): (&Arc<dyn Backend>, &Vault),
     name: &str,
     file: &AccountFile,
     mut stop: watch::Receiver<bool>,
@@ -189,7 +199,7 @@ async fn work(
         grace: GRACE,
         ..WorkerOptions::standard()
     };
-    let desk = Arc::new(Desk::start(lockstep.clone(), name, file.clone(), interval));
+    let desk = Arc::new(Desk::start(lockstep.clone(), name, file.clone(), interval, vault.clone()));
     let worker = Worker::new(lockstep, options).other(move |task| {
         let desk = Arc::clone(&desk);
         async move { serve(&desk, task).await }

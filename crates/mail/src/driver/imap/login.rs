@@ -124,7 +124,21 @@ async fn prove(session: &mut Session) -> Result<()> {
             )));
         }
     };
-    judge(session, &said)
+    judge(session, &Said { text: hidden(said.text, &login), ..said })
+}
+
+/// The shortest secret that is looked for in what servers say; shorter ones are anywhere.
+const LOOKED_FOR_MIN: usize = 4;
+
+/// Puts something else in the place of what proves who the user is, which some servers say again
+/// when they refuse it.
+fn hidden(text: String, login: &Login) -> String {
+    match login {
+        Login::Password(secret) | Login::Token(secret) if secret.0.len() >= LOOKED_FOR_MIN => {
+            text.replace(&secret.0, "(hidden)")
+        }
+        Login::Password(_) | Login::Token(_) | Login::Fresh(_) => text,
+    }
 }
 
 fn judge(session: &Session, said: &Said) -> Result<()> {
@@ -161,12 +175,13 @@ async fn authenticate(
         format!("AUTHENTICATE {mechanism}")
     };
     let sent = session.start(&command).await?;
-    let mut answers = if is_at_once { vec![] } else { vec![proof] };
+    let mut answers = if is_at_once { vec![] } else { vec![proof.clone()] };
     let mut reason = None;
     // A server asks once for the proof and at most once more.
     for _ in 0..3 {
         match session.go_on(sent).await? {
             Err(mut said) => {
+                said.text = said.text.replace(&proof, "(hidden)");
                 if let Some(reason) = reason {
                     said.text = format!("{} ({reason})", said.text);
                 }

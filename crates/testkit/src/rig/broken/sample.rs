@@ -44,10 +44,11 @@ pub(super) fn tended(version: &str) -> String {
 }
 
 /// Bodies that make sense, by the names of the operations that take them.
-const BODIES: [(&str, &str); 39] = [
+const BODIES: [(&str, &str); 40] = [
     ("put_blob", BLOB),
     ("add_user", r#"{"name": "rig", "grants": [{"role": "view", "namespace": "rig"}]}"#),
     ("change_user", r#"{"grants": [], "is_disabled": true, "sign_out": true}"#),
+    ("set_secret", r#"{"user": "rig"}"#),
     ("set_work_spec", r#"{"data": {"name": "plain"}}"#),
     ("set_work_spec", r#"{"data": {"name": "chain", "then": "plain", "max_retries": 3}}"#),
     ("set_work_spec", r#"{"data": "oWRuYW1lZXBsYWlu"}"#),
@@ -278,6 +279,7 @@ impl Operation {
                 "{run}" => path += &one_of(&known.runs, random),
                 "{blob}" => path += &BlobId::of(BLOB.as_bytes()).to_string(),
                 "{user}" => path += "rig",
+                "{secret}" => path += "rig",
                 "{path}" => path += "orders",
                 part => path += part,
             }

@@ -47,6 +47,7 @@ mod limits;
 mod namespaces;
 mod ready;
 mod scheduler;
+mod secrets;
 mod specs;
 mod status;
 mod summary;

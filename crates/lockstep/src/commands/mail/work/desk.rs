@@ -25,6 +25,7 @@ use super::{closed, keeper, later, step};
 use crate::commands::mail::{
     place::{self, now},
     settings::AccountFile,
+    vault::Vault,
 };
 
 /// Units that may wait at a desk: a worker has one at a time, and perhaps one that it gave up.
@@ -54,10 +55,12 @@ impl Desk {
         name: &str,
         file: AccountFile,
         interval: Duration,
+        vault: Vault,
     ) -> Self {
         let (asks, inbox) = mpsc::channel(ASKS_MAX);
         let name = name.to_owned();
-        tokio::spawn(Keeping { lockstep, name, file, interval, inbox, failures: 0 }.run());
+        let keeping = Keeping { lockstep, name, file, interval, vault, inbox, failures: 0 };
+        tokio::spawn(keeping.run());
         Self { asks }
     }
 
@@ -74,6 +77,8 @@ struct Keeping {
     name: String,
     file: AccountFile,
     interval: Duration,
+    /// Who opens the secrets that the file names.
+    vault: Vault,
     inbox: mpsc::Receiver<Ask>,
     /// Times that something has failed since something has not.
     failures: u32,
@@ -116,7 +121,9 @@ impl Keeping {
         let state = State::start_kept(database, Box::new(keeper))?;
         // What proves who the user is may come from a command that takes its time.
         let (name, file) = (self.name.clone(), self.file.clone());
-        let account = tokio::task::spawn_blocking(move || place::account(&name, &file)).await??;
+        let given = self.vault.give(&file).await?;
+        let account = move || place::account(&name, &file, &given);
+        let account = tokio::task::spawn_blocking(account).await??;
         Ok(Opened { account, state, position })
     }
 
