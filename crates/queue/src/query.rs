@@ -29,8 +29,7 @@ pub fn answer(tx: &mut dyn Tx, query: &Query) -> Result<Read> {
         Query::Namespace(_) => Answer::Namespace(info(&namespace, live)),
         Query::Specs(_, page) => Answer::Specs(reader.specs(page)?),
         Query::Spec(_, spec) => {
-            let row = reader.spec(spec)?;
-            Answer::Spec(reader.show_spec(row)?)
+            Answer::Spec(reader.spec(spec).and_then(|row| reader.show_spec(row))?)
         }
         Query::Unit(_, unit) => Answer::Unit(reader.unit(unit)?),
         Query::Units(_, spec, filter) => reader.units(spec, filter)?,
@@ -364,8 +363,7 @@ impl Reader<'_> {
     }
 
     fn worker(&mut self, name: &WorkerName) -> Result<Worker> {
-        let row = self.worker_row(name)?;
-        self.show_worker(row)
+        self.worker_row(name).and_then(|row| self.show_worker(row))
     }
 
     fn workers(&mut self, page: &Page<WorkerName>) -> Result<Vec<Worker>> {

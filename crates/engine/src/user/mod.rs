@@ -64,13 +64,14 @@ pub(crate) fn apply(work: &mut Work<'_>, command: &UserCommand) -> Result<Reply>
 
 /// Ends the sessions of a token that is revoked.
 pub(crate) fn end_sessions_of_token(work: &mut Work<'_>, id: &str) -> Result<()> {
-    end_all(work, &Holder::Token { id: id.to_owned(), hash: [0; 32] })
+    end_all(work, &Holder::Token { id: id.to_owned(), hash: [0; 32] }).map(drop)
 }
 
 fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<()> {
     let mut row = must_find(work, name)?;
     let before = row.clone();
     let holder = Holder::User(name.clone());
+    let mut has_ended = false;
     match change {
         UserChange::Grant(grant) => {
             let others = row.grants.iter().filter(|other| other.namespace != grant.namespace);
@@ -89,19 +90,25 @@ fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<(
         UserChange::Grants(roles) => row.grants = grants(roles.clone())?,
         UserChange::Disable => {
             row.is_disabled = true;
-            end_all(work, &holder)?;
+            has_ended = end_all(work, &holder)?;
         }
         UserChange::Enable => row.is_disabled = false,
         UserChange::Password(hash) => {
             row.password = Some(hash.clone());
-            end_all(work, &holder)?;
+            has_ended = end_all(work, &holder)?;
         }
         UserChange::SignOut => {
             end_all(work, &holder)?;
-            note(work, &holder);
+            has_ended = true;
         }
     }
-    if row == before { Ok(()) } else { keep(work, &row) }
+    if row != before {
+        work.tx.put(&row)?;
+    }
+    if has_ended || row != before {
+        note(work, &holder);
+    }
+    Ok(())
 }
 
 fn begin(work: &mut Work<'_>, id: [u8; 32], holder: &Holder) -> Result<()> {
@@ -125,9 +132,11 @@ fn begin(work: &mut Work<'_>, id: [u8; 32], holder: &Holder) -> Result<()> {
     Ok(())
 }
 
-fn end_all(work: &mut Work<'_>, holder: &Holder) -> Result<()> {
+/// Ends the sessions of a holder; tells whether there were any.
+fn end_all(work: &mut Work<'_>, holder: &Holder) -> Result<bool> {
     let keys: Vec<_> = sessions_of(work, holder)?.iter().map(SessionRow::key).collect();
-    work.tx.remove(&tables::SESSION, &keys)
+    work.tx.remove(&tables::SESSION, &keys)?;
+    Ok(!keys.is_empty())
 }
 
 fn sessions_of(work: &mut Work<'_>, holder: &Holder) -> Result<Vec<SessionRow>> {

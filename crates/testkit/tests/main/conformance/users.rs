@@ -127,13 +127,12 @@ fn users_are_listed_in_the_order_of_their_names(w: &World) {
 
 fn a_password_is_seen_nowhere(w: &World) {
     add(w, "ann", vec![]).unwrap();
-    change(w, "ann", UserChange::Password(PasswordHash::new(HASH).unwrap())).unwrap();
     let again = HASH.replace("c29t", "d29t");
     change(w, "ann", UserChange::Password(PasswordHash::new(again).unwrap())).unwrap();
     let rows = rows(w);
     assert_eq!(
         rows.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(),
-        ["user.password", "user.password", "user.add",]
+        ["user.password", "user.add",]
     );
     let shown = format!("{rows:?} {:?}", show(w, "ann"));
     assert!(!shown.contains("argon2") && !shown.contains("c29t"), "{shown}");
