@@ -1,13 +1,14 @@
 //! jq, by jaq, without the functions that reach outside.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io::{self, Write},
+    sync::LazyLock,
 };
 
 use jaq_core::{
     Compiler, Ctx, Filter, Vars, data,
-    load::{Arena, File, Loader},
+    load::{Arena, File, Loader, parse::Def},
     unwrap_valr,
 };
 use jaq_json::{Val, read, write};
@@ -58,7 +59,7 @@ fn natives() -> impl Iterator<Item = jaq_core::native::Fun<Data>> {
     all.filter(|(name, ..)| !FUNCTIONS_REFUSED.contains(name))
 }
 
-fn definitions() -> impl Iterator<Item = jaq_core::load::parse::Def<&'static str>> {
+fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     all.filter(|def| !FUNCTIONS_REFUSED.contains(&def.name))
 }
@@ -76,13 +77,64 @@ pub(crate) fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
+/// A definition of jq's own, with the places of those that it may call.
+struct Known {
+    def: Def<&'static str>,
+    calls: Vec<usize>,
+}
+
+/// All definitions, in their order: a later one sees those before it.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let all: Vec<_> = definitions().collect();
+    let known = |def: &Def<&'static str>| {
+        // What a term prints of itself has the names that it calls.
+        let calls = places(all.iter(), &format!("{:?}", def.body));
+        Known { def: def.clone(), calls }
+    };
+    all.iter().map(known).collect()
+});
+
+/// Gives the places of the definitions whose names stand in a text.
+fn places<'a>(all: impl Iterator<Item = &'a Def<&'static str>>, text: &str) -> Vec<usize> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '@');
+    let words: HashSet<&str> = text.split(|c| !is_part(c)).collect();
+    let named = |(_, def): &(usize, &Def<_>)| words.contains(def.name);
+    all.enumerate().filter(named).map(|(place, _)| place).collect()
+}
+
+/// Gives the definitions that an expression needs, as far as its words tell.
+fn needed(source: &str) -> impl Iterator<Item = Def<&'static str>> {
+    // `..` is a call that has no word.
+    let mut open = places(KNOWN.iter().map(|known| &known.def), &format!("{source} recurse"));
+    let mut is_needed = vec![false; KNOWN.len()];
+    while let Some(place) = open.pop() {
+        if let (Some(mark), Some(known)) = (is_needed.get_mut(place), KNOWN.get(place))
+            && !std::mem::replace(mark, true)
+        {
+            open.extend(&known.calls);
+        }
+    }
+    let marked = KNOWN.iter().zip(is_needed).filter(|(_, is_needed)| *is_needed);
+    marked.map(|(known, _)| known.def.clone())
+}
+
 fn compile<'a>(
     source: &str,
     variables: impl Iterator<Item = &'a str>,
 ) -> Result<Filter<Data>, String> {
     let names: Vec<String> = variables.map(|name| format!("${name}")).collect();
+    // Most expressions need few of the definitions; which, all of them together say for certain.
+    compile_with(source, &names, needed(source))
+        .or_else(|_| compile_with(source, &names, definitions()))
+}
+
+fn compile_with(
+    source: &str,
+    names: &[String],
+    definitions: impl Iterator<Item = Def<&'static str>>,
+) -> Result<Filter<Data>, String> {
     let arena = Arena::default();
-    let loader = Loader::new(definitions());
+    let loader = Loader::new(definitions);
     let modules = loader
         .load(&arena, File { code: source, path: () })
         .map_err(|errors| load_error(source, &errors))?;
@@ -200,5 +252,53 @@ impl Write for Bounded {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells whether an expression compiles with what its words lead to, and with everything.
+    fn both(source: &str) -> (bool, bool) {
+        let few = compile_with(source, &[], needed(source)).is_ok();
+        (few, compile_with(source, &[], definitions()).is_ok())
+    }
+
+    #[test]
+    fn words_lead_to_all_definitions_that_an_expression_needs() {
+        let defined = definitions().map(|def| (def.name.to_owned(), def.args.len()));
+        let native = natives().map(|(name, arguments, _)| (name.to_owned(), arguments.len()));
+        let mut count = 0;
+        for (name, arguments) in defined.chain(native) {
+            let given = vec!["."; arguments].join("; ");
+            let call = if arguments == 0 { name } else { format!("{name}({given})") };
+            let (few, all) = both(&call);
+            assert_eq!(few, all, "{call}");
+            count += usize::from(few);
+        }
+        assert!(count > 150, "{count}");
+        for source in [
+            "..",
+            "[.[]?]",
+            "-.a // 1",
+            ".a as [$x, {b: $y}] ?// $x | $y",
+            "@base64 \"a\\(.b | map(. + 1) | add)\"",
+            "reduce .[] as $x (0; . + $x)",
+            "label $out | foreach .[] as $x (0; . + $x; if . > 3 then ., break $out else . end)",
+            "def twice(f): f | f; twice(ascii_downcase)",
+            "try error(\"x\") catch .",
+            "if . then 1 elif 2 then 3 end",
+            ".a |= limit(2; .[])",
+        ] {
+            assert_eq!(both(source), (true, true), "{source}");
+        }
+        assert!(needed(".n + 1").count() < definitions().count() / 4);
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let why = check("map(nothing(1))", &[]).unwrap();
+        assert!(why.contains("nothing"), "{why}");
     }
 }
