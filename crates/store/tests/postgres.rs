@@ -127,7 +127,7 @@ fn what_this_program_does_not_know_is_refused_and_left_alone() {
     change("DROP TABLE migration");
     assert!(refusal(&url).contains("another program"));
     let counters = rows(&url, "SELECT name FROM counter");
-    assert_eq!(counters, ["namespace", "catalog", "audit"]);
+    assert_eq!(counters, ["namespace", "catalog", "audit", "user"]);
 }
 
 #[test]
