@@ -18,7 +18,7 @@ do:
     with:
       method: get
       endpoint: '{echo}/header'
-      headers: {{x-canary: '${{ "Key " + $secrets.s2 }}'}}
+      headers: {{x-key: '${{ "Key " + $secrets.s2 }}'}}
 - body:
     call: http
     with: {{method: post, endpoint: '{echo}/body', body: {{deep: ['${{ $secrets.s3 }}']}}}}
@@ -76,13 +76,13 @@ pub(super) fn others(echo: &str) -> String {
     catch: {{as: problem, do: [{{note: {{set: {{problem: '${{ $problem }}'}}}}}}]}}
 - emit:
     emit:
-      event: {{with: {{source: shop, type: told.v1, data: {{canary: '${{ $secrets.s11 }}'}}}}}}
+      event: {{with: {{source: shop, type: told.v1, data: {{bird: '${{ $secrets.s11 }}'}}}}}}
 - choose: {{switch: [{{yes: {{when: '$secrets.s12 == "x"', then: end}}}}, {{no: {{then: each}}}}]}}
 - each:
     for: {{each: item, in: '${{ [$secrets.s13] }}'}}
     do: [{{keep: {{set: {{kept: '${{ $item }}'}}}}}}]
 - fork: {{fork: {{branches: [{{one: {{set: {{kept: '${{ $secrets.s14 }}'}}}}}}]}}}}
-- unit: {{call: work, with: {{spec: others, data: {{canary: '${{ $secrets.s15 }}'}}}}}}
+- unit: {{call: work, with: {{spec: others, data: {{bird: '${{ $secrets.s15 }}'}}}}}}
 - raises:
     try:
     - raise:
