@@ -19,7 +19,7 @@ const FOLDER: &str = "target/dist";
 /// More would be too much for a program that is one file.
 const BYTES_MAX: u64 = 40 << 20;
 
-/// Makes everything, of a release build or of a program that is named.
+/// Makes everything, of a build that takes its time or of a program that is named.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let program = match args {
         [] => build()?,
@@ -42,12 +42,12 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 
 /// Builds the program with optimisation.
 fn build() -> Result<PathBuf> {
-    let args = ["build", "--release", "--locked", "--package", "lockstep"];
+    let args = ["build", "--profile", "ship", "--locked", "--package", "lockstep"];
     if !cargo(&args).status()?.success() {
         bail!("the program could not be built; the message stands above");
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    Ok(target.join("release/lockstep"))
+    Ok(target.join("ship/lockstep"))
 }
 
 /// Makes the archive and the package of a program, and gives their names.

@@ -257,16 +257,15 @@ pub(crate) struct Running {
     mail: Option<JoinHandle<()>>,
 }
 
-/// Starts a server over a store.
-pub(crate) async fn start(
+/// Puts an engine over a store that may be opened to those who reach its addresses.
+async fn engine_over(
     store: Arc<dyn Store>,
-    options: Options,
-    (cache, front): (Cache, Front),
-    means: Means,
-) -> Result<Running> {
-    let clock = engine::clock_of(&store);
+    options: &Options,
+    front: &Front,
+    means: &Means,
+) -> Result<Arc<Engine>> {
     let extensions = webhook::extensions(&means.webhooks)?;
-    let engine = Engine::extended(store, clock.clone(), extensions)?;
+    let engine = Engine::extended(store.clone(), engine::clock_of(&store), extensions)?;
     let closed = [(options.open, options.listen)].into_iter();
     let closed = closed.chain(front.rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
     for (_, listen) in closed.filter(|(open, _)| !open) {
@@ -275,6 +274,18 @@ pub(crate) async fn start(
     if engine.take_keys(means.keys.clone()).await? {
         tracing::warn!("no secret of the store can be opened: give their key with --secrets-key");
     }
+    Ok(engine)
+}
+
+/// Starts a server over a store.
+pub(crate) async fn start(
+    store: Arc<dyn Store>,
+    options: Options,
+    (cache, front): (Cache, Front),
+    means: Means,
+) -> Result<Running> {
+    let clock = engine::clock_of(&store);
+    let engine = engine_over(store, &options, &front, &means).await?;
     let cached = || Cached::over(engine.clone(), CacheOptions::default());
     let mut applied: Applied = Box::new(Vec::new);
     let (backend, following): (Arc<dyn Backend>, _) = match cache {
