@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     attempt, audit, backup, bench, blob, completions, config, demo, event, export, health, import,
-    instance, load, mail, man, namespace, node, schedule, secret, serve, spec, summary, token, unit,
-    user, verify, worker, workflow,
+    instance, load, mail, man, namespace, node, schedule, secret, serve, spec, summary, token,
+    unit, user, verify, worker, workflow,
 };
 
 const EXIT_CODES: &str = "\

@@ -7,8 +7,8 @@ use crate::{
     Attempt, AttemptRef, AuditAnswer, AuditQuery, BlobAnswer, BlobQuery, DefinitionAnswer,
     DefinitionQuery, Event, InstanceAnswer, InstanceQuery, LockPath, MailAnswer, MailQuery,
     Namespace, NamespaceInfo, NodeInfo, Revision, SecretInfo, SecretName, Spec, SpecName, SpecRef,
-    SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, UserAnswer, UserQuery, Worker,
-    WorkerName,
+    SummaryRow, Time, TokenInfo, Unit, UnitName, UnitRef, UnitStatus, UserAnswer, UserQuery,
+    Worker, WorkerName,
 };
 
 /// A question; each is answered from one snapshot.

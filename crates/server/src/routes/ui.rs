@@ -1,8 +1,8 @@
 //! The pages of the dashboard.
 
 use model::Resource::{
-    Audit, Control, Definition, Event, Instance, Mail, Namespace, Secret, Server, Spec, Token, Unit,
-    User, Worker,
+    Audit, Control, Definition, Event, Instance, Mail, Namespace, Secret, Server, Spec, Token,
+    Unit, User, Worker,
 };
 
 use crate::{
