@@ -110,7 +110,7 @@ impl Stage {
         let document = requests(&self.echo.0) + &others(&self.echo.0);
         run_with(&mut self.server.command(), &publish, &document).with_code(0);
         self.shop(&["spec", "set", "name=others"]);
-        let id = self.shop(&["run", "canaries", "--input", "{}"])["instance"].as_u64().unwrap();
+        let id = self.shop(&["run", "birds", "--input", "{}"])["instance"].as_u64().unwrap();
         let unit = until("the step of another worker is there", || {
             let units = self.shop(&["unit", "list", "others"]);
             units["units"].as_array().and_then(|units| units.first().cloned())
@@ -213,7 +213,7 @@ fn pages(instance: u64) -> Vec<String> {
     let mut pages: Vec<String> = parts.iter().map(|part| format!("/ui/ns/shop{part}")).collect();
     pages.extend(all);
     pages.extend(["file", "sealed", "oauth"].map(|name| format!("/ui/ns/shop/mail/{name}")));
-    pages.push("/ui/ns/shop/definition/canaries".to_owned());
+    pages.push("/ui/ns/shop/definition/birds".to_owned());
     pages.extend((0..40).map(|seq| format!("/ui/ns/shop/instance/{instance}?seq={seq}")));
     pages
 }
@@ -240,7 +240,7 @@ fn no_secret_is_kept_or_told_anywhere() {
         &["secret", "list"],
         &["audit", "list", "--limit", "0"],
         &["mail", "status", "--server"],
-        &["workflow", "show", "shop/canaries"],
+        &["workflow", "show", "shop/birds"],
         &["unit", "list", "lockstep.http"],
     ];
     let told: Vec<String> = asked.iter().map(|args| stage.shop(args).to_string()).collect();

@@ -7,7 +7,7 @@ use super::SECRETS;
 pub(super) fn requests(echo: &str) -> String {
     let names: Vec<String> = (0..SECRETS).map(|number| format!("s{number}")).collect();
     format!(
-        r#"document: {{dsl: 1.0.3, namespace: shop, name: canaries, version: 1.0.0}}
+        r#"document: {{dsl: 1.0.3, namespace: shop, name: birds, version: 1.0.0}}
 use: {{secrets: [{names}]}}
 do:
 - set:
