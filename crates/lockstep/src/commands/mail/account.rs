@@ -17,7 +17,8 @@ use crate::output::{Output, printable, table};
 const ADD_HELP: &str = "\
 Addresses: maildir:PATH (folders in folders), maildir++:PATH (folders beside each other, with
 dots), imaps://USER@HOST, imap+starttls://USER@HOST, imap+plain://USER@127.0.0.1:PORT.
-A password never stands in the file: say where to get it. More settings are in the file that is written.
+A password never stands in the file: say where to get it. More settings are in the file that is
+written.
 
 Examples:
   lockstep mail account add home --left maildir:~/Mail --right imaps://me@imap.example.org \\
