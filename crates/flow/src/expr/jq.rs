@@ -282,7 +282,7 @@ mod tests {
             "..",
             "[.[]?]",
             "-.a // 1",
-            ".a as [$x, {b: $y}] ?// $x | $y",
+            ".a as [$x, {b: $y}] | $x // $y",
             "@base64 \"a\\(.b | map(. + 1) | add)\"",
             "reduce .[] as $x (0; . + $x)",
             "label $out | foreach .[] as $x (0; . + $x; if . > 3 then ., break $out else . end)",
