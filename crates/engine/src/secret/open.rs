@@ -1,7 +1,7 @@
 //! Opening secrets for whoever uses them in this process. No route leads here.
 
 use model::{Error, Id, Namespace, Result, SecretName, SecretValue};
-use store::{Range, Tx, TxExt as _, Value, tables};
+use store::{PRIMARY, Range, Tx, TxExt as _, Value, tables};
 
 use super::{
     keys::{Keys, missing},
@@ -51,10 +51,23 @@ pub(crate) async fn open(
 pub(crate) fn check(tx: &mut dyn Tx, keys: Option<&Keys>) -> Result<bool> {
     let mut after = None;
     loop {
-        let range = Range::default().after(after);
-        let first: Vec<SecretRow> = tx.find(tables::SECRET_SEALED_BY, &range, 1)?;
+        // The first secret of the next namespace that has any.
+        let first: Vec<SecretRow> = tx.find(PRIMARY, &Range::default().after(after), 1)?;
         let Some(row) = first.into_iter().next() else { return Ok(false) };
         let Some(keys) = keys else { return Ok(true) };
+        let namespace = Value::id(row.namespace);
+        check_within(tx, keys, &namespace)?;
+        after = Some(namespace);
+    }
+}
+
+/// Looks at one secret of each key under which some of a namespace are sealed.
+fn check_within(tx: &mut dyn Tx, keys: &Keys, namespace: &Value) -> Result<()> {
+    let mut after = None;
+    loop {
+        let range = Range::prefix([namespace.clone()]).after(after);
+        let first: Vec<SecretRow> = tx.find(tables::SECRET_SEALED_BY, &range, 1)?;
+        let Some(row) = first.into_iter().next() else { return Ok(()) };
         if !keys.has(&row.key) {
             return Err(missing(&row.key, row.name.as_str()));
         }

@@ -7,4 +7,5 @@ CREATE TABLE secret (
     body bytea NOT NULL,
     PRIMARY KEY (namespace, name)
 );
-CREATE INDEX secret_sealed_by ON secret (sealed_by, namespace, name) WHERE sealed_by IS NOT NULL;
+CREATE INDEX secret_sealed_by ON secret (namespace, sealed_by, name)
+    WHERE sealed_by IS NOT NULL;

@@ -7,4 +7,4 @@ CREATE TABLE secret (
     body BLOB NOT NULL,
     PRIMARY KEY (namespace, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX secret_sealed_by ON secret (sealed_by) WHERE sealed_by IS NOT NULL;
+CREATE INDEX secret_sealed_by ON secret (namespace, sealed_by) WHERE sealed_by IS NOT NULL;

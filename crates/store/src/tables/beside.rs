@@ -98,7 +98,7 @@ pub static SECRET: Table = Table {
     name: "secret",
     key: &[int("namespace"), text("name")],
     columns: &[bytes("sealed_by")],
-    indexes: &[on_disk("secret_sealed_by", &[2])],
+    indexes: &[on_disk("secret_sealed_by", &[0, 2])],
 };
-/// Index of [`SECRET`]: sealed_by.
+/// Index of [`SECRET`]: namespace, sealed_by.
 pub const SECRET_SEALED_BY: usize = 0;
