@@ -89,8 +89,9 @@ fn gather(root: &Path, place: &Path, all: &mut Everything) {
         let folder = parent.parent().unwrap().strip_prefix(root).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
         let flags = name.split_once(":2,").map_or("", |(_, flags)| flags);
-        let body: Vec<u8> =
-            fs::read(&path).unwrap().into_iter().filter(|byte| *byte != b'\r').collect();
+        // A file that gets another name meanwhile is found at the next look.
+        let Ok(body) = fs::read(&path) else { continue };
+        let body: Vec<u8> = body.into_iter().filter(|byte| *byte != b'\r').collect();
         let key = (folder.display().to_string(), body, flags.to_owned());
         *all.entry(key).or_default() += 1;
     }
