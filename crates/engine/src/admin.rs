@@ -89,11 +89,12 @@ impl Row for TokenRow {
 
     fn from_doc(doc: Doc) -> Result<Self> {
         let body: TokenBody = queue::decode("token", &doc.body)?;
-        let missing = || Error::Internal("a stored row is too short".to_owned());
+        let [hash] = queue::parts(doc.key)?;
+        let [id] = queue::parts(doc.columns)?;
         Ok(Self {
-            hash: doc.key.first().ok_or_else(missing)?.as_bytes()?.to_vec(),
+            hash: hash.as_bytes()?.to_vec(),
             info: TokenInfo {
-                id: doc.columns.first().ok_or_else(missing)?.as_text()?.to_owned(),
+                id: id.as_text()?.to_owned(),
                 namespace: body.namespace.map(Namespace::new).transpose()?,
                 scopes: body.scopes.iter().map(|s| Scope::parse(s)).collect::<Result<_>>()?,
                 created: Time(body.created),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use minicbor::{Decode, Encode};
-use model::{Answer, Error, Namespace, NodeInfo, Read, Result, Revision, Time};
+use model::{Answer, Namespace, NodeInfo, Read, Result, Revision, Time};
 use store::{Doc, PRIMARY, Range, Row, Table, Tx, TxExt as _, Value, tables};
 use tokio::time::Instant;
 
@@ -189,13 +189,14 @@ impl Row for NodeRow {
 
     fn from_doc(doc: Doc) -> Result<Self> {
         let body: NodeBody = queue::decode("node", &doc.body)?;
-        let missing = || Error::Internal("a stored row is too short".to_owned());
+        let [name] = queue::parts(doc.key)?;
+        let [lease] = queue::parts(doc.columns)?;
         let applied = body.applied.into_iter().map(|(name, at)| Ok((Namespace::new(name)?, at)));
         Ok(Self(NodeInfo {
-            name: doc.key.first().ok_or_else(missing)?.as_text()?.to_owned(),
+            name: name.as_text()?.to_owned(),
             version: body.version,
             started: Time(body.started),
-            lease: Time(doc.columns.first().ok_or_else(missing)?.as_int()?),
+            lease: Time(lease.as_int()?),
             applied: applied.collect::<Result<_>>()?,
             epoch: body.epoch,
             fingerprint: body.fingerprint.unwrap_or_default(),

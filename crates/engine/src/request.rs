@@ -206,11 +206,12 @@ impl Row for RequestRow {
 
     fn from_doc(doc: Doc) -> Result<Self> {
         let body: RequestBody = queue::decode("request", &doc.body)?;
-        let missing = || Error::Internal("a stored row is too short".to_owned());
+        let [namespace, id] = queue::parts(doc.key)?;
+        let [due] = queue::parts(doc.columns)?;
         Ok(Self {
-            namespace: doc.key.first().ok_or_else(missing)?.as_id()?,
-            id: doc.key.get(1).ok_or_else(missing)?.as_text()?.to_owned(),
-            due: Time(doc.columns.first().ok_or_else(missing)?.as_int()?),
+            namespace: namespace.as_id()?,
+            id: id.as_text()?.to_owned(),
+            due: Time(due.as_int()?),
             digest: body.digest.into(),
             answer: body.answer.into(),
             refusal: body.refusal.map(Vec::from),

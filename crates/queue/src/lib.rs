@@ -28,7 +28,7 @@ pub use claim::later;
 pub use due::{Due, next_due, run_due};
 pub use history::events;
 pub use query::{answer, lasting_id, live, revision, revision_key};
-pub use rows::{CounterRow, decode, encode};
+pub use rows::{CounterRow, decode, encode, parts};
 pub use spec::ensure as ensure_spec;
 pub use sweep::{next_sweep, sweep};
 pub use trace::spans;

@@ -49,10 +49,6 @@ impl SecretRow {
     }
 }
 
-fn missing() -> Error {
-    Error::Internal("a stored row is too short".to_owned())
-}
-
 impl Row for SecretRow {
     const TABLE: &'static Table = &tables::SECRET;
 
@@ -71,12 +67,13 @@ impl Row for SecretRow {
 
     fn from_doc(doc: Doc) -> Result<Self> {
         let body: SecretBody = queue::decode("secret", &doc.body)?;
-        let key = doc.columns.first().ok_or_else(missing)?.as_bytes()?;
+        let [namespace, name] = queue::parts(doc.key)?;
+        let [key] = queue::parts(doc.columns)?;
         let wrong = |_| Error::Internal("the id of a key has 8 bytes".to_owned());
         Ok(Self {
-            namespace: doc.key.first().ok_or_else(missing)?.as_id()?,
-            name: SecretName::new(doc.key.get(1).ok_or_else(missing)?.as_text()?)?,
-            key: key.try_into().map_err(wrong)?,
+            namespace: namespace.as_id()?,
+            name: SecretName::new(name.as_text()?)?,
+            key: key.as_bytes()?.try_into().map_err(wrong)?,
             revision: body.revision,
             changed: Time(body.changed),
             sealed: body.sealed.into(),

@@ -15,7 +15,7 @@ pub(crate) fn answer(tx: &mut dyn Tx, query: &UserQuery) -> Result<Read> {
         UserQuery::List(page) => UserAnswer::Users(list(tx, page)?),
         UserQuery::One(name) => {
             let row = user(tx, name)?.ok_or_else(|| Error::NoSuchUser(name.to_string()))?;
-            let sessions = sessions_of(tx, &Holder::User(name.clone()))?;
+            let sessions = sessions_of(tx, &Holder::User(name.clone()).record())?;
             let mut sessions: Vec<Session> = sessions.into_iter().map(|row| row.session).collect();
             sessions.sort_by_key(|session| session.begun);
             UserAnswer::User(row.info(), sessions)

@@ -11,6 +11,7 @@ use queue::{CounterRow, Work};
 use store::{Range, TxExt as _, Value, tables};
 
 pub(crate) use ask::answer;
+use rows::sessions_of;
 pub(crate) use rows::{SessionRow, UserRow};
 
 /// The counter that is locked for all of it.
@@ -39,9 +40,10 @@ pub(crate) fn apply(work: &mut Work<'_>, command: &UserCommand) -> Result<Reply>
         }
         UserCommand::Remove { name } => {
             must_find(work, name)?;
-            end_all(work, &Holder::User(name.clone()))?;
+            let record = record_of(name);
+            end_all(work, &record)?;
             work.tx.remove(&tables::USER, &[UserRow::key(name)])?;
-            note(work, &Holder::User(name.clone()));
+            note(work, record);
         }
         UserCommand::Change { name, change } => self::change(work, name, change)?,
         UserCommand::BeginSession { id, holder } => begin(work, *id, holder)?,
@@ -49,13 +51,13 @@ pub(crate) fn apply(work: &mut Work<'_>, command: &UserCommand) -> Result<Reply>
             if let Some(mut row) = session(work, id)? {
                 row.session.seen = work.now;
                 work.tx.put(&row)?;
-                note(work, &row.session.holder);
+                note(work, row.session.holder.record());
             }
         }
         UserCommand::EndSession { id } => {
             if let Some(row) = session(work, id)? {
                 work.tx.remove(&tables::SESSION, &[row.key()])?;
-                note(work, &row.session.holder);
+                note(work, row.session.holder.record());
             }
         }
     }
@@ -64,13 +66,13 @@ pub(crate) fn apply(work: &mut Work<'_>, command: &UserCommand) -> Result<Reply>
 
 /// Ends the sessions of a token that is revoked.
 pub(crate) fn end_sessions_of_token(work: &mut Work<'_>, id: &str) -> Result<()> {
-    end_all(work, &Holder::Token { id: id.to_owned(), hash: [0; 32] }).map(drop)
+    end_all(work, &format!("token/{id}")).map(drop)
 }
 
 fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<()> {
     let mut row = must_find(work, name)?;
     let before = row.clone();
-    let holder = Holder::User(name.clone());
+    let record = record_of(name);
     let mut has_ended = false;
     match change {
         UserChange::Grant(grant) => {
@@ -90,15 +92,15 @@ fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<(
         UserChange::Grants(roles) => row.grants = grants(roles.clone())?,
         UserChange::Disable => {
             row.is_disabled = true;
-            has_ended = end_all(work, &holder)?;
+            has_ended = end_all(work, &record)?;
         }
         UserChange::Enable => row.is_disabled = false,
         UserChange::Password(hash) => {
             row.password = Some(hash.clone());
-            has_ended = end_all(work, &holder)?;
+            has_ended = end_all(work, &record)?;
         }
         UserChange::SignOut => {
-            end_all(work, &holder)?;
+            end_all(work, &record)?;
             has_ended = true;
         }
     }
@@ -106,7 +108,7 @@ fn change(work: &mut Work<'_>, name: &UserName, change: &UserChange) -> Result<(
         work.tx.put(&row)?;
     }
     if has_ended || row != before {
-        note(work, &holder);
+        note(work, record);
     }
     Ok(())
 }
@@ -120,7 +122,8 @@ fn begin(work: &mut Work<'_>, id: [u8; 32], holder: &Holder) -> Result<()> {
     }
     let over = Range::default().upto(Value::Int(work.now.0));
     let mut gone: Vec<SessionRow> = work.tx.find(tables::SESSION_DUE, &over, SWEPT)?;
-    let mut own = sessions_of(work, holder)?;
+    let record = holder.record();
+    let mut own = sessions_of(work.tx, &record)?;
     own.retain(|row| gone.iter().all(|other| other.id != row.id));
     own.sort_by_key(|row| row.session.begun);
     let too_many = (own.len() + 1).saturating_sub(limits::SESSIONS_MAX);
@@ -128,19 +131,15 @@ fn begin(work: &mut Work<'_>, id: [u8; 32], holder: &Holder) -> Result<()> {
     let keys: Vec<_> = gone.iter().map(SessionRow::key).collect();
     work.tx.remove(&tables::SESSION, &keys)?;
     work.tx.put(&SessionRow::new(id, holder.clone(), work.now))?;
-    note(work, holder);
+    note(work, record);
     Ok(())
 }
 
-/// Ends the sessions of a holder; tells whether there were any.
-fn end_all(work: &mut Work<'_>, holder: &Holder) -> Result<bool> {
-    let keys: Vec<_> = sessions_of(work, holder)?.iter().map(SessionRow::key).collect();
+/// Ends the sessions of a holder by its record; tells whether there were any.
+fn end_all(work: &mut Work<'_>, holder: &str) -> Result<bool> {
+    let keys: Vec<_> = sessions_of(work.tx, holder)?.iter().map(SessionRow::key).collect();
     work.tx.remove(&tables::SESSION, &keys)?;
     Ok(!keys.is_empty())
-}
-
-fn sessions_of(work: &mut Work<'_>, holder: &Holder) -> Result<Vec<SessionRow>> {
-    rows::sessions_of(work.tx, holder)
 }
 
 fn session(work: &mut Work<'_>, id: &[u8; 32]) -> Result<Option<SessionRow>> {
@@ -157,10 +156,14 @@ fn must_find(work: &mut Work<'_>, name: &UserName) -> Result<UserRow> {
 
 fn keep(work: &mut Work<'_>, row: &UserRow) -> Result<()> {
     work.tx.put(row)?;
-    note(work, &Holder::User(row.name.clone()));
+    note(work, record_of(&row.name));
     Ok(())
 }
 
-fn note(work: &mut Work<'_>, holder: &Holder) {
-    work.events.push(EventBody::UserChanged(holder.record()));
+fn record_of(name: &UserName) -> String {
+    Holder::User(name.clone()).record()
+}
+
+fn note(work: &mut Work<'_>, record: String) {
+    work.events.push(EventBody::UserChanged(record));
 }

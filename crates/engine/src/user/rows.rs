@@ -7,10 +7,6 @@ use model::{
 };
 use store::{Doc, Key, Range, Row, Table, Tx, TxExt as _, Value, tables};
 
-fn missing() -> Error {
-    Error::Internal("a stored row is too short".to_owned())
-}
-
 /// A user with the hash of its password.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserRow {
@@ -75,13 +71,14 @@ impl Row for UserRow {
     }
 
     fn from_doc(doc: Doc) -> Result<Self> {
+        let [name] = queue::parts(doc.key)?;
         let body: UserBody = queue::decode("user", &doc.body)?;
         let grants = body.grants.into_iter().map(|(role, namespace)| {
             let namespace = namespace.map(Namespace::new).transpose()?;
             Ok(Grant { role: Role::parse(&role)?, namespace })
         });
         Ok(Self {
-            name: UserName::new(doc.key.first().ok_or_else(missing)?.as_text()?)?,
+            name: UserName::new(name.as_text()?)?,
             grants: grants.collect::<Result<_>>()?,
             is_disabled: body.is_disabled,
             password: body.password.map(PasswordHash::new).transpose()?,
@@ -146,8 +143,11 @@ impl Row for SessionRow {
 
     fn from_doc(doc: Doc) -> Result<Self> {
         let body: SessionBody = queue::decode("session", &doc.body)?;
-        let id = doc.key.first().ok_or_else(missing)?.as_bytes()?;
-        let id = id.try_into().map_err(|_| Error::Internal("a hash has 32 bytes".to_owned()))?;
+        let [id] = queue::parts(doc.key)?;
+        let id = id
+            .as_bytes()?
+            .try_into()
+            .map_err(|_| Error::Internal("a hash has 32 bytes".to_owned()))?;
         let holder = match body.token {
             Some(hash) => Holder::Token { id: body.holder, hash },
             None => Holder::User(UserName::new(body.holder)?),
@@ -157,8 +157,8 @@ impl Row for SessionRow {
     }
 }
 
-/// Gives the sessions of a holder, which are never many.
-pub(super) fn sessions_of(tx: &mut dyn Tx, holder: &Holder) -> Result<Vec<SessionRow>> {
-    let range = Range::prefix([Value::Text(holder.record().into())]);
+/// Gives the sessions of a holder by its record; they are never many.
+pub(super) fn sessions_of(tx: &mut dyn Tx, holder: &str) -> Result<Vec<SessionRow>> {
+    let range = Range::prefix([Value::Text(holder.into())]);
     tx.find(tables::SESSION_HOLDER, &range, limits::PAGE_MAX)
 }

@@ -42,7 +42,10 @@ pub fn decode<'b, T: Decode<'b, ()>>(table: &str, body: &'b [u8]) -> Result<T> {
 }
 
 /// Takes key or column values apart.
-fn parts<const COUNT: usize>(values: Vec<Value>) -> Result<[Value; COUNT]> {
+///
+/// # Errors
+/// [`Error::Internal`] if there are more or fewer.
+pub fn parts<const COUNT: usize>(values: Vec<Value>) -> Result<[Value; COUNT]> {
     values.try_into().map_err(|_| Error::Internal("a stored row has another length".to_owned()))
 }
 
