@@ -176,6 +176,9 @@ pub struct Run {
     pub fingerprint: String,
     /// The stages, in order; empty in lists.
     pub stages: Vec<Stage>,
+    /// What it did to each definition, once it is committed; empty in lists.
+    #[serde(default)]
+    pub published: Vec<Published>,
 }
 
 /// A stage of a run.
@@ -248,4 +251,17 @@ pub struct TriggerChanges {
     pub changed: Vec<String>,
     /// Those that are as they were.
     pub unchanged: Vec<String>,
+}
+
+impl TriggerChanges {
+    /// Gives each name with what was done to it: `+` new, `-` gone, `~` changed, `=` as it was.
+    pub fn marked(&self) -> impl Iterator<Item = (char, &str)> {
+        let lists = [
+            ('+', &self.added),
+            ('-', &self.removed),
+            ('~', &self.changed),
+            ('=', &self.unchanged),
+        ];
+        lists.into_iter().flat_map(|(mark, names)| names.iter().map(move |name| (mark, &**name)))
+    }
 }

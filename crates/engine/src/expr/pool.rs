@@ -81,7 +81,10 @@ impl Pool {
         let mut answers: Vec<Option<Answer>> = asks.iter().map(too_large).collect();
         let Ok(_place) = self.places.acquire().await else { return Vec::new() };
         let mut child = self.take_idle();
-        while let Some(first) = answers.iter().position(Option::is_none) {
+        // How many are sent at once: all, or one after a child ended that may have had more answers
+        // than it sent, to find out which one it was.
+        let mut most = usize::MAX;
+        while answers.iter().any(Option::is_none) {
             let mut ready = match child.take() {
                 Some(child) => child,
                 None => match self.start().await {
@@ -92,12 +95,15 @@ impl Pool {
                     }
                 },
             };
-            match self.some(&mut ready, &asks, &mut answers).await {
+            let open = answers.iter().filter(|answer| answer.is_none()).count().min(most);
+            match self.some(&mut ready, &asks, &mut answers, open).await {
                 Ok(()) => child = Some(ready),
+                Err(_) if open > 1 => most = 1,
                 // A child that was used before may have ended for reasons of its own.
-                Err(_) if ready.proven && answers.get(first).is_some_and(Option::is_none) => {}
+                Err(_) if ready.proven && most > 1 => {}
                 Err(error) => {
                     metrics::counter!("lockstep_expression_children_lost_total").increment(1);
+                    most = usize::MAX;
                     let open = answers.iter_mut().find(|answer| answer.is_none());
                     if let Some(open) = open {
                         *open = Some(Answer::Failed(self.reason(&error)));
@@ -111,12 +117,13 @@ impl Pool {
         answers.into_iter().flatten().collect()
     }
 
-    /// Sends as many open asks as fit, and takes their answers.
+    /// Sends as many open asks as fit, at most `most`, and takes their answers.
     async fn some(
         &self,
         child: &mut Child,
         asks: &[Ask],
         answers: &mut [Option<Answer>],
+        most: usize,
     ) -> io::Result<()> {
         let mut bytes = 0;
         let mut batch = Vec::new();
@@ -124,7 +131,8 @@ impl Pool {
         for (place, (ask, answer)) in asks.iter().zip(answers.iter_mut()).enumerate() {
             if answer.is_none() {
                 bytes += size(ask);
-                if bytes > BATCH_BYTES_MAX && !batch.is_empty() {
+                let is_full = bytes > BATCH_BYTES_MAX && !batch.is_empty();
+                if is_full || batch.len() == most {
                     break;
                 }
                 batch.push(ask);
@@ -137,8 +145,6 @@ impl Pool {
             if let Some(open) = answers.get_mut(place) {
                 *open = Some(answer);
             }
-            // From here on, whatever ends it is the fault of what it is at.
-            child.proven = false;
         }
         child.proven = true;
         Ok(())

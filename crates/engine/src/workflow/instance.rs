@@ -140,24 +140,26 @@ async fn ask(
     let mut all = Vec::with_capacity(events.len());
     for (event, rows) in events.iter().zip(candidates.await?) {
         let mut asked = Asked::with_capacity(rows.len());
+        let event = serde_json::to_value(event).unwrap_or_default();
         let (mut asks, mut questions) = (Vec::new(), Vec::new());
         for row in rows {
             let question = match instance::on_event(&row) {
-                Some(on) => instance::question(on, event),
+                Some(on) => instance::question(on, &event),
                 None => Err("it is a schedule".to_owned()),
             };
             match question {
-                Ok(question) => {
-                    asks.extend(question.asks.iter().cloned());
-                    questions.push((row, question));
+                Ok(mut question) => {
+                    let own = std::mem::take(&mut question.asks);
+                    questions.push((row, question, own.len()));
+                    asks.extend(own);
                 }
                 Err(why) => asked.push((row, Verdict::No(why))),
             }
         }
         let mut answers = shared.evaluate(asks).await.into_iter();
-        for (row, question) in questions {
-            let own = answers.by_ref().take(question.asks.len()).collect();
-            asked.push((row, question.verdict(own)));
+        for (row, question, count) in questions {
+            let own = answers.by_ref().take(count).collect();
+            asked.push((row, question.verdict(&event, own)));
         }
         all.push(asked);
     }

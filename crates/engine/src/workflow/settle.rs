@@ -46,7 +46,7 @@ pub(super) async fn settle(
     for stage in &shared.stages.extensions.settle {
         trace.begin(&format!("settle:{}", stage.id()));
         let mut why = None;
-        for published in &row.body.published {
+        for published in &row.body.run.published {
             let (name, of) = (published.name.clone(), namespace.clone());
             let id = stage.id().to_owned();
             let wanted = job::look(shared, move |tx| publish::effect(tx, &of, &name, &id)).await?;

@@ -25,10 +25,9 @@ pub fn length(bytes: [u8; 4]) -> io::Result<usize> {
     if length > FRAME_BYTES_MAX { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(length) }
 }
 
-/// Writes one frame.
+/// Writes one frame, which may wait in the writer for others.
 pub fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    to.write_all(&framed(bytes)?)?;
-    to.flush()
+    to.write_all(&framed(bytes)?)
 }
 
 /// Reads one frame; nothing is the end.

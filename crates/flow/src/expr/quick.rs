@@ -66,7 +66,7 @@ impl<'a> Scope<'a> {
                 Some('[') => Some(self.bracket(text)?),
                 Some('"') if after_dot => Some(Place::Key(plain_text(text)?)),
                 Some(c) if after_dot && (c.is_ascii_alphabetic() || c == '_') => {
-                    Some(Place::Key(text.word()?.to_owned()))
+                    Some(Place::Key(text.word()?))
                 }
                 // Alone, a dot is everything; after something, it is wrong.
                 _ if after_dot && !first => return None,
@@ -76,14 +76,14 @@ impl<'a> Scope<'a> {
             value = match (step, value) {
                 (None, value) => return Some(value),
                 (Some(_), Json::Null) => NULL,
-                (Some(Place::Key(key)), Json::Object(map)) => map.get(&key).unwrap_or(NULL),
+                (Some(Place::Key(key)), Json::Object(map)) => map.get(key).unwrap_or(NULL),
                 (Some(Place::Index(index)), Json::Array(items)) => items.get(index).unwrap_or(NULL),
                 (Some(_), _) => return None,
             };
         }
     }
 
-    fn bracket(&self, text: &mut Cursor<'_>) -> Option<Place> {
+    fn bracket<'t>(&self, text: &mut Cursor<'t>) -> Option<Place<'t>> {
         text.take('[')?;
         let place = if text.peek()? == '"' {
             Place::Key(plain_text(text)?)
@@ -124,15 +124,14 @@ impl<'a> Scope<'a> {
     }
 }
 
-enum Place {
-    Key(String),
+enum Place<'t> {
+    Key(&'t str),
     Index(usize),
 }
 
-fn plain_text(text: &mut Cursor<'_>) -> Option<String> {
+fn plain_text<'t>(text: &mut Cursor<'t>) -> Option<&'t str> {
     text.take('"')?;
     let inner = text.while_some(|c| c != '"' && c != '\\');
-    let inner = inner.to_owned();
     text.take('"')?;
     Some(inner)
 }

@@ -5,6 +5,7 @@ use store::{Range, Tx, TxExt as _, Value, tables};
 
 use crate::{
     Definition,
+    concurrency::Turns,
     publish::{DefinitionRow, VersionRow},
     run::{IR_VERSION, Program},
 };
@@ -28,13 +29,33 @@ pub(super) fn head_by_id(tx: &mut dyn Tx, namespace: Id, id: Id) -> Result<Optio
     Ok(rows.into_iter().next())
 }
 
-/// Gives a version of a definition.
-pub(super) fn version(tx: &mut dyn Tx, head: &DefinitionRow, version: &str) -> Result<VersionRow> {
-    let row: Option<VersionRow> = tx.get(VersionRow::key(head.namespace, head.id, version))?;
-    row.ok_or_else(|| Error::NoSuchVersion {
-        definition: head.name.clone(),
+/// The version that an instance is started from.
+pub(super) struct Chosen {
+    pub(super) version: String,
+    pub(super) hash: String,
+    pub(super) turns: Option<Turns>,
+}
+
+/// Gives the id of a definition and the version that is asked for, or else the published one, which
+/// the head row says all of.
+pub(super) fn choose(
+    tx: &mut dyn Tx,
+    head: DefinitionRow,
+    version: Option<&str>,
+) -> Result<(Id, Chosen)> {
+    let DefinitionRow { namespace, name, id, head } = head;
+    let missing = |version: &str| Error::NoSuchVersion {
+        definition: name.clone(),
         version: version.to_owned(),
-    })
+    };
+    let Some(version) = version else {
+        let published = head.published.zip(head.hash);
+        let (version, hash) = published.ok_or_else(|| missing("none is published"))?;
+        return Ok((id, Chosen { version, hash, turns: head.turns }));
+    };
+    let row: Option<VersionRow> = tx.get(VersionRow::key(namespace, id, version))?;
+    let VersionRow { version, body, .. } = row.ok_or_else(|| missing(version))?;
+    Ok((id, Chosen { version, hash: body.hash, turns: body.turns }))
 }
 
 /// Gives the compiled form of a version; one of another version of this program is made anew.

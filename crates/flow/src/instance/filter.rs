@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use model::CloudEvent;
 use serde_json::Value as Json;
 
 use crate::{
+    expr::quick,
     expression::is_computed,
     publish::OnEvent,
     run::{Answer, Ask},
 };
 
-/// What has to be computed to tell whether an event is for a trigger, and what of the event each
-/// is about. The last asks are for the key and for values that must be the same in all events.
+/// What has to be computed to tell whether an event is for a trigger, and what is known already.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
-    /// What to compute.
+    /// What to compute: for attributes of the event, then for the key, then for what must be the
+    /// same in all events.
     pub asks: Vec<Ask>,
-    filters: Vec<(String, Json)>,
-    has_key: bool,
-    correlations: Vec<String>,
+    /// The attributes that are computed.
+    filters: Vec<String>,
+    /// The key, if there is one and it is known.
+    key: Option<Option<Json>>,
+    /// What must be the same in all events, where it is known.
+    correlation: Vec<(String, Option<Json>)>,
 }
 
 /// What a trigger says to an event.
@@ -36,34 +39,42 @@ pub enum Verdict {
     No(String),
 }
 
-/// Looks at what can be told at once.
+/// Looks at what can be told at once of an event, which is given as JSON.
 ///
 /// # Errors
 /// Why the event is not for the trigger.
-pub fn question(on: &OnEvent, event: &CloudEvent) -> Result<Question, String> {
-    let whole = serde_json::to_value(event).unwrap_or_default();
+pub fn question(on: &OnEvent, event: &Json) -> Result<Question, String> {
     let mut question = Question::default();
     for (attribute, wanted) in on.with.as_object().into_iter().flatten() {
-        let value = whole.get(attribute).cloned().unwrap_or_default();
-        match wanted.as_str().filter(|text| is_computed(text)) {
-            Some(text) => {
-                question.asks.push(ask(source_of(text), value.clone()));
-                question.filters.push((attribute.clone(), value));
+        let value = event.get(attribute).unwrap_or(&Json::Null);
+        let Some(text) = wanted.as_str().filter(|text| is_computed(text)) else {
+            if wanted == value {
+                continue;
             }
-            None if *wanted == value => {}
-            None => return Err(format!("{attribute} is {value}, not {wanted}")),
+            return Err(format!("{attribute} is {value}, not {wanted}"));
+        };
+        match question.computed(text, value) {
+            Some(result) => holds(attribute, value, &result)?,
+            None => question.filters.push(attribute.clone()),
         }
     }
-    if let Some(key) = &on.key {
-        question.has_key = true;
-        question.asks.push(ask(source_of(key), whole.clone()));
-    }
+    question.key = on.key.as_ref().map(|key| question.computed(key, event));
     for (name, correlation) in on.correlate.as_object().into_iter().flatten() {
         let from = correlation.get("from").and_then(Json::as_str).unwrap_or(".");
-        question.asks.push(ask(source_of(from), whole.clone()));
-        question.correlations.push(name.clone());
+        let known = question.computed(from, event);
+        question.correlation.push((name.clone(), known));
     }
     Ok(question)
+}
+
+/// Tells whether what an expression gave for an attribute is what the trigger wants: that it is
+/// true, or the attribute's own value.
+fn holds(attribute: &str, value: &Json, result: &Json) -> Result<(), String> {
+    match result {
+        Json::Bool(true) => Ok(()),
+        result if result == value && !result.is_boolean() => Ok(()),
+        result => Err(format!("the expression for {attribute} gave {result}")),
+    }
 }
 
 /// Takes an expression out of its `${ … }`, if it has one.
@@ -73,48 +84,43 @@ fn source_of(text: &str) -> &str {
     inner.unwrap_or(text).trim()
 }
 
-fn ask(source: &str, input: Json) -> Ask {
-    let source = source.to_owned();
-    Ask::Expression { source, input, variables: BTreeMap::new(), secrets: false }
-}
-
 impl Question {
-    /// Gives the verdict, from one answer for each ask.
-    pub fn verdict(&self, answers: Vec<Answer>) -> Verdict {
+    /// Computes what is so simple that nobody has to be asked, or asks.
+    fn computed(&mut self, text: &str, input: &Json) -> Option<Json> {
+        let (source, variables) = (source_of(text), BTreeMap::new());
+        let known = quick(source, input, &variables);
+        if known.is_none() {
+            let (source, input) = (source.to_owned(), input.clone());
+            self.asks.push(Ask::Expression { source, input, variables, secrets: false });
+        }
+        known
+    }
+
+    /// Gives the verdict on an event, from one answer for each ask.
+    pub fn verdict(self, event: &Json, answers: Vec<Answer>) -> Verdict {
+        self.judge(event, answers).unwrap_or_else(Verdict::No)
+    }
+
+    fn judge(self, event: &Json, answers: Vec<Answer>) -> Result<Verdict, String> {
         let mut answers = answers.into_iter();
-        for (attribute, value) in &self.filters {
-            match answers.next() {
-                Some(Answer::Value(Json::Bool(true))) => {}
-                Some(Answer::Value(result)) if result == *value && !result.is_boolean() => {}
-                Some(Answer::Value(result)) => {
-                    return Verdict::No(format!("the expression for {attribute} gave {result}"));
-                }
-                Some(Answer::Failed(why)) => {
-                    return Verdict::No(format!("the expression for {attribute} failed: {why}"));
-                }
-                None => return Verdict::No(format!("nothing was computed for {attribute}")),
-            }
+        let mut next = |what: &str| match answers.next() {
+            Some(Answer::Value(value)) => Ok(value),
+            Some(Answer::Failed(why)) => Err(format!("the {what} failed: {why}")),
+            None => Err(format!("nothing was computed for the {what}")),
+        };
+        for attribute in &self.filters {
+            let result = next(&format!("expression for {attribute}"))?;
+            holds(attribute, event.get(attribute).unwrap_or(&Json::Null), &result)?;
         }
-        let mut key = None;
-        if self.has_key {
-            match answers.next() {
-                Some(Answer::Value(value)) => key = Some(value),
-                Some(Answer::Failed(why)) => return Verdict::No(format!("the key failed: {why}")),
-                None => return Verdict::No("nothing was computed for the key".to_owned()),
-            }
-        }
+        let key = self.key.map(|known| known.map_or_else(|| next("key"), Ok)).transpose()?;
         let mut correlation = BTreeMap::new();
-        for name in &self.correlations {
-            match answers.next() {
-                Some(Answer::Value(value)) => {
-                    correlation.insert(name.clone(), value);
-                }
-                Some(Answer::Failed(why)) => {
-                    return Verdict::No(format!("the value of {name} failed: {why}"));
-                }
-                None => return Verdict::No(format!("nothing was computed for {name}")),
-            }
+        for (name, known) in self.correlation {
+            let value = match known {
+                Some(value) => value,
+                None => next(&format!("value of {name}"))?,
+            };
+            correlation.insert(name, value);
         }
-        Verdict::Yes { key, correlation }
+        Ok(Verdict::Yes { key, correlation })
     }
 }

@@ -37,17 +37,12 @@ pub(super) struct Begin<'b> {
 pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
     let live = work.live();
     let head = definition::head(work.tx, live, begin.definition)?;
-    let version = begin.version.map(str::to_owned).or_else(|| head.head.published.clone());
-    let version = version.ok_or_else(|| Error::NoSuchVersion {
-        definition: begin.definition.to_owned(),
-        version: "none is published".to_owned(),
-    })?;
-    let row = definition::version(work.tx, &head, &version)?;
+    let (definition, chosen) = definition::choose(work.tx, head, begin.version)?;
     let id = work.next_id();
     // What is started by due work has no chance of its own, so the id makes the difference.
     let seed = work.draw() ^ id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let place = match &row.body.turns {
-        Some(turns) => Some(turn::take(work, head.id, (turns, &begin.input), id)?),
+    let place = match &chosen.turns {
+        Some(turns) => Some(turn::take(work, definition, (turns, &begin.input), id)?),
         None => None,
     };
     let waits = place.as_ref().is_some_and(|place| place.waits);
@@ -63,8 +58,8 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
     };
     let body = InstanceBody {
         definition: begin.definition.to_owned(),
-        version,
-        hash: row.body.hash,
+        version: chosen.version,
+        hash: chosen.hash,
         seq: 0,
         started: work.now,
         ended: None,
@@ -81,7 +76,7 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
         events_after: id,
         children: Vec::new(),
     };
-    let (namespace, definition) = (work.live(), head.id);
+    let namespace = work.live();
     let status = if waits { InstanceStatus::Waiting } else { InstanceStatus::Running };
     work.tx.put(&InstanceRow { namespace, id, definition, status, body })?;
     if waits {

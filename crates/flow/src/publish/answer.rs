@@ -131,7 +131,8 @@ impl Reader<'_> {
             name.is_none_or(|name| row.body.run.definitions.iter().any(|one| one == name))
         };
         let rows = self.page(PRIMARY, prefix, after, page.limit, key, is_of)?;
-        let brief = |row: RunRow| model::Run { stages: Vec::new(), ..row.body.run };
+        let brief =
+            |row: RunRow| model::Run { stages: Vec::new(), published: Vec::new(), ..row.body.run };
         Ok(rows.into_iter().map(brief).collect())
     }
 

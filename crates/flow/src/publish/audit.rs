@@ -69,6 +69,9 @@ impl Audit<'_> {
                 Some(row) if head.head.hash.as_ref() != Some(&row.body.hash) => {
                     self.find(format!("I3: version {published} of {name:?} has another hash"));
                 }
+                Some(row) if head.head.turns != row.body.turns => {
+                    self.find(format!("I3: version {published} of {name:?} takes other turns"));
+                }
                 Some(_) if head.head.is_deleted => {
                     self.find(format!("I1: {name:?} is deleted and published"));
                 }

@@ -35,6 +35,8 @@ pub enum Action {
         hash: String,
         /// The triggers that its document wants.
         triggers: Vec<Wanted>,
+        /// How its instances take turns.
+        turns: Option<Turns>,
     },
     /// Start nothing more.
     Retract(Running),

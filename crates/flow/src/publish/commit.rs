@@ -230,14 +230,16 @@ impl Commit {
                 Action::Publish(new) => {
                     head.published = Some(new.version.clone());
                     head.hash = Some(new.hash.clone());
+                    head.turns.clone_from(&new.turns);
                     head.is_deleted = false;
                 }
-                Action::Rollback { version, hash, .. } => {
+                Action::Rollback { version, hash, turns, .. } => {
                     head.published = Some(version.clone());
                     head.hash = Some(hash.clone());
+                    head.turns.clone_from(turns);
                 }
                 Action::Retract(_) | Action::Delete(_) => {
-                    (head.published, head.hash) = (None, None);
+                    (head.published, head.hash, head.turns) = (None, None, None);
                     head.is_deleted = matches!(change.action, Action::Delete(_));
                 }
                 Action::DeleteVersion(_) => {}

@@ -32,6 +32,9 @@ pub struct Head {
     pub published: Option<String>,
     /// The hash of that version.
     pub hash: Option<String>,
+    /// How its instances take turns, so that a start need not read the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Turns>,
     /// Whether the name is hidden.
     pub is_deleted: bool,
     /// The epoch of the catalog at the last change.
@@ -49,6 +52,7 @@ impl DefinitionRow {
             revision: 0,
             published: None,
             hash: None,
+            turns: None,
             is_deleted: false,
             epoch: 0,
             run: 0,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{EventBody, Id, Namespace, Published, Result, Revision, Run, Running, limits};
+use model::{EventBody, Id, Namespace, Result, Revision, Run, Running, limits};
 use queue::Work;
 use serde::{Deserialize, Serialize};
 use store::{Doc, Key, Row, Table, Tx, TxExt as _, Value, tables};
@@ -42,9 +42,6 @@ pub struct RunBody {
     /// Definitions whose running instances are paused or cancelled, once it is effective.
     #[serde(default)]
     pub running: Vec<(String, Running)>,
-    /// What it did to each definition, once it is committed.
-    #[serde(default)]
-    pub published: Vec<Published>,
     /// How often it was tried in vain to settle it.
     #[serde(default)]
     pub tries: u32,
@@ -53,7 +50,7 @@ pub struct RunBody {
 impl RunBody {
     /// Begins a run.
     pub fn new(run: Run) -> Self {
-        Self { run, revision: 0, running: Vec::new(), published: Vec::new(), tries: 0 }
+        Self { run, revision: 0, running: Vec::new(), tries: 0 }
     }
 }
 

@@ -121,6 +121,7 @@ impl Applying<'_> {
     async fn apply(&mut self, plan: &FolderPlan) -> Result<()> {
         let mut sorted = Sorted::default();
         plan.steps.iter().for_each(|step| sorted.put(step));
+        sorted.remembered.extend(self.forget(&sorted));
         self.session.state.record(sorted.remembered).await?;
         self.pair(&sorted.pairs).await?;
         for to in Side::BOTH {
@@ -160,6 +161,29 @@ impl Applying<'_> {
             changes.push(Change::Proved(folder.clone(), self.session.now()));
         }
         self.session.state.record(changes).await
+    }
+
+    /// Forgets what neither side has any more, and tells of it: both users removed it, or it was cut
+    /// off that a side followed the other. What one side still has comes back, and is no news.
+    fn forget(&self, sorted: &Sorted<'_>) -> Vec<Change> {
+        if sorted.forgotten.is_empty() {
+            return Vec::new();
+        }
+        let copied = sorted.copies.as_ref().map(|copies| copies.keys().collect::<HashSet<_>>());
+        let comes_back = |keys: &Sides<Key>| {
+            Side::BOTH.iter().any(|to| copied.get(*to).contains(keys.get(to.other())))
+        };
+        let mut rows = Vec::new();
+        for (pair, keys) in &sorted.forgotten {
+            rows.push(Change::DropPair(*pair));
+            if !comes_back(keys) {
+                let At { folder, epoch } = &self.examined.at.right;
+                let id = format!("{folder}/{epoch}/{}/gone", keys.right);
+                let data = json!({"folder": folder, "key": keys.right});
+                rows.push(self.session.event(id, "io.lockstep.mail.message.removed.v1", data));
+            }
+        }
+        rows
     }
 
     /// Remembers messages as the same, and makes their flags equal.
@@ -317,6 +341,7 @@ fn is_done(flagged: &Sides<HashSet<Key>>, keys: &Sides<Key>, changes: &Sides<Fla
 #[derive(Default)]
 struct Sorted<'a> {
     remembered: Vec<Change>,
+    forgotten: Vec<(i64, &'a Sides<Key>)>,
     pairs: Vec<&'a Step>,
     copies: Sides<Copies>,
     flags: Vec<&'a Step>,
@@ -329,7 +354,7 @@ impl<'a> Sorted<'a> {
             Step::Rekey { pair, side, key, stamp } => {
                 self.remembered.push(Change::Rekey(*pair, *side, key.clone(), *stamp));
             }
-            Step::Forget { pair, .. } => self.remembered.push(Change::DropPair(*pair)),
+            Step::Forget { pair, keys } => self.forgotten.push((*pair, keys)),
             Step::Pair { .. } => self.pairs.push(step),
             Step::Flag { .. } => self.flags.push(step),
             Step::Copy { to, key, flags, size, stamp } => {

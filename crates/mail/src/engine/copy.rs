@@ -44,6 +44,11 @@ impl Copies {
         self.0.push(Copy { key, flags, size, stamp });
     }
 
+    /// Gives what they are called on the side that they come from.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter().map(|copy| &copy.key)
+    }
+
     /// Cuts into as much as a store likes to get at once.
     fn windows(self, target: &Capabilities) -> Vec<Vec<Copy>> {
         let (mut windows, mut window, mut bytes) = (Vec::new(), Vec::new(), 0_u64);

@@ -2,7 +2,7 @@
 //! against what users did.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -10,6 +10,7 @@ use mail::{
     Flags, Side, Sides, System,
     driver::memory::{MemoryOptions, MemoryStore},
     engine::Mode,
+    state::Change,
 };
 
 use crate::world::{Dice, World, folder};
@@ -57,19 +58,87 @@ fn some_flags(dice: &mut Dice) -> Flags {
 impl Story {
     /// Lets both sides agree on some messages, and then users change both.
     async fn begin(seed: u64) -> Self {
+        Self::begin_with(seed, &[]).await.0
+    }
+
+    /// The same where some folders are known from the start; gives how many messages each had when
+    /// the users began.
+    async fn begin_with(seed: u64, known: &[&str]) -> (Self, BTreeMap<String, i64>) {
         let mut dice = Dice(seed);
         let options = Sides { left: options(&mut dice), right: options(&mut dice) };
         let world = World::new(options);
         let users = Users { stores: world.stores.clone(), fates: Arc::default() };
         let story = Self { world, users };
+        known.iter().for_each(|name| story.world.stores.left.add_folder(&folder(name)));
         for _ in 0..dice.roll(6) {
             story.users.deliver(&mut dice);
         }
         story.world.settle().await;
+        story.world.commits.lock().unwrap().clear();
+        let before = story.counts();
         for _ in 0..1 + dice.roll(6) {
             story.users.act(&mut dice);
         }
-        story
+        (story, before)
+    }
+
+    /// Holds what was told since every folder was known against what there is now: as many messages
+    /// in each folder as came less those that went, and no event twice.
+    fn check_events(&self, before: &BTreeMap<String, i64>, seed: u64, cut: i64) {
+        let mut counts = before.clone();
+        let mut ids = BTreeSet::new();
+        let commits = self.world.commits.lock().unwrap();
+        for change in commits.iter().flatten() {
+            let Change::Event { id, kind, body, .. } = change else { continue };
+            assert!(ids.insert(id.clone()), "seed {seed}, cut {cut}: {id} is told twice");
+            let mut add = |folder: &str, number: i64| {
+                let folder = body[folder].as_str().unwrap().to_owned();
+                *counts.entry(folder).or_default() += number;
+            };
+            match kind.trim_start_matches("io.lockstep.mail.message.") {
+                "arrived.v1" => add("folder", 1),
+                "removed.v1" => add("folder", -1),
+                "moved.v1" => {
+                    add("from", -1);
+                    add("to", 1);
+                }
+                _ => {}
+            }
+        }
+        counts.retain(|_, count| *count != 0);
+        assert_eq!(counts, self.counts(), "seed {seed}, cut {cut}: {commits:#?}");
+    }
+
+    /// Makes a round in which nothing is left to do: no side is changed, and the state only notes
+    /// that there was a round.
+    async fn check_quiet(&self, seed: u64) {
+        const MANY: i64 = 1_000;
+        self.world.commits.lock().unwrap().clear();
+        self.world.fuse.set(MANY);
+        self.world.sync().await;
+        let effects = MANY - self.world.fuse.left();
+        let commits = self.world.commits.lock().unwrap();
+        assert_eq!(usize::try_from(effects).unwrap(), commits.len(), "seed {seed}: {commits:#?}");
+        for change in commits.iter().flatten() {
+            let is_note = matches!(
+                change,
+                Change::BeginRun(..)
+                    | Change::EndRun(..)
+                    | Change::Holds(..)
+                    | Change::Proved(..)
+                    | Change::ProvedBut(..)
+            );
+            assert!(is_note, "seed {seed}: {change:#?}");
+        }
+    }
+
+    /// Counts the messages in each folder.
+    fn counts(&self) -> BTreeMap<String, i64> {
+        let mut counts = BTreeMap::new();
+        for ((folder, ..), count) in self.world.everything(Side::Left) {
+            *counts.entry(folder).or_default() += i64::try_from(count).unwrap();
+        }
+        counts
     }
 
     /// Makes rounds, whatever fails, until one changes nothing.
@@ -81,6 +150,23 @@ impl Story {
             }
         }
         panic!("seed {seed}, cut {cut}: twelve rounds were not enough");
+    }
+
+    /// Cuts a round off after some effects, and lets others and ghosts go on; tells whether it had
+    /// that many.
+    async fn cut(&self, seed: u64, cut: i64) -> bool {
+        self.world.fuse.set(cut);
+        let outcome = self.world.run(Mode::Apply).await;
+        let was_cut = self.world.fuse.left() < 0;
+        self.world.fuse.set(i64::MAX);
+        self.settle(seed, cut).await;
+        for side in Side::BOTH {
+            self.world.stores.get(side).let_ghosts_finish();
+        }
+        self.settle(seed, cut).await;
+        self.check(seed, cut);
+        assert!(was_cut || outcome.is_ok(), "seed {seed}");
+        was_cut
     }
 
     fn check(&self, seed: u64, cut: i64) {
@@ -151,6 +237,7 @@ async fn random_histories_converge() {
         let story = Story::begin(seed).await;
         story.settle(seed, -1).await;
         story.check(seed, -1);
+        story.check_quiet(seed).await;
     }
 }
 
@@ -159,18 +246,21 @@ async fn a_cut_after_any_effect_loses_and_doubles_nothing() {
     for seed in 0..60 {
         for cut in 0..80 {
             let story = Story::begin(seed).await;
-            story.world.fuse.set(cut);
-            let outcome = story.world.run(Mode::Apply).await;
-            let burnt = story.world.fuse.left() < 0;
-            story.world.fuse.set(i64::MAX);
-            story.settle(seed, cut).await;
-            for side in Side::BOTH {
-                story.world.stores.get(side).let_ghosts_finish();
+            if !story.cut(seed, cut).await {
+                break;
             }
-            story.settle(seed, cut).await;
-            story.check(seed, cut);
-            if !burnt {
-                assert!(outcome.is_ok(), "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_cut_off_events_tell_all_that_changed() {
+    for seed in 0..40 {
+        for cut in (0..80).step_by(1 + seed as usize % 2) {
+            let (story, before) = Story::begin_with(2_000 + seed, &FOLDERS).await;
+            let was_cut = story.cut(seed, cut).await;
+            story.check_events(&before, seed, cut);
+            if !was_cut {
                 break;
             }
         }

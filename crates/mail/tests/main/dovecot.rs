@@ -1,6 +1,6 @@
 //! The IMAP driver against a real server: every operation at every level of extensions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use mail::{
     Driver, Key,
@@ -12,8 +12,8 @@ use mail::{
 use model::Error;
 
 use crate::support::{
-    Mail, anywhere, append, at, change, fetch, flags, folder, imap, list, mail, raw, run, seconds,
-    server, settings,
+    Mail, anywhere, append, at, change, cutter::Cutter, fetch, flags, folder, imap, list, mail,
+    raw, run, seconds, server, settings,
 };
 
 /// What is left out at each level, from everything that saves time to nothing at all.
@@ -84,6 +84,36 @@ fn every_operation_works_compressed() {
         let after = (driver.traffic().received, other.traffic().received);
         let (small, large) = (after.0 - before.0, after.1 - before.1);
         assert!(small * 2 < large, "{small} bytes compressed, {large} bytes otherwise");
+    });
+}
+
+/// Compression costs servers time, so only a slow line is compressed, once it has shown to be one.
+#[test]
+fn a_line_is_compressed_once_it_has_shown_to_be_slow() {
+    let server = server(&["protocol imap {\n mail_plugins = imap_zlib\n}"]);
+    let line = Cutter::before(server.ports().0);
+    line.be_slow(Duration::from_millis(4));
+    run(async {
+        let inbox = folder("INBOX");
+        let text = "The same line again and again.\r\n".repeat(20_000);
+        let body = raw(format!("Subject: long\r\n\r\n{text}").as_bytes());
+        let size = body.body.len() as u64;
+        let mut other = imap(&server, "slow", &[]);
+        append(&mut other, &anywhere(&inbox), &vec![body; 3]).await.unwrap();
+        let compress = Compressing::Slow;
+        let settings = ImapSettings { compress, ..settings(line.port, "slow") };
+        let mut driver = ImapStore::new(settings).driver();
+        let (listing, seen) = list(&mut driver, &inbox, None).await.unwrap();
+        let (here, keys) = (at(&inbox, &listing), seen.into_keys().collect::<Vec<_>>());
+        let mut received = Vec::new();
+        for keys in [&keys[..2], &keys[2..]] {
+            let before = driver.traffic().received;
+            let fetched = fetch(&mut driver, &here, keys).await.unwrap();
+            assert!(fetched.values().all(Option::is_some));
+            received.push(driver.traffic().received - before);
+        }
+        assert!(received[0] > 2 * size, "compressed before it was known to be slow");
+        assert!(received[1] * 2 < size, "{received:?} bytes for messages of {size}");
     });
 }
 

@@ -14,6 +14,7 @@ const INVARIANTS: [(&str, &[(&str, &str)]); 14] = [
     (
         "a second round changes nothing",
         &[
+            ("crashes", "random_histories_converge"),
             ("rounds", "new_messages_go_to_the_other_side_with_their_flags"),
             ("triples", "random_triples_end_equal_and_lose_and_double_nothing"),
         ],
@@ -87,7 +88,13 @@ const INVARIANTS: [(&str, &[(&str, &str)]); 14] = [
             ("hostile", "what_is_compressed_is_held_to_the_same_limits"),
         ],
     ),
-    ("each change is told once", &[("rounds", "events_tell_each_change_once")]),
+    (
+        "each change is told once",
+        &[
+            ("rounds", "events_tell_each_change_once"),
+            ("crashes", "whatever_is_cut_off_events_tell_all_that_changed"),
+        ],
+    ),
     (
         "names of folders lead there and back",
         &[

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -59,18 +59,26 @@ pub(crate) struct World {
     pub(crate) kept: MemoryStore,
     pub(crate) clock: AtomicI64,
     pub(crate) serial: u64,
+    /// What was committed to the state, in order.
+    pub(crate) commits: Commits,
 }
 
-/// Lets commits fail where the fuse says so.
-struct Gate(Arc<Fuse>);
+/// The changes of each commit.
+pub(crate) type Commits = Arc<Mutex<Vec<Vec<Change>>>>;
+
+/// Lets commits fail where the fuse says so, and listens to what is committed.
+struct Gate(Arc<Fuse>, Commits);
 
 impl Keeper for Gate {
     fn takes_events(&self) -> bool {
         false
     }
 
-    fn keep(&mut self, _: &[&Change]) -> Result<()> {
-        self.0.effect()
+    fn keep(&mut self, changes: &[&Change]) -> Result<()> {
+        self.0.effect()?;
+        let changes = changes.iter().map(|change| (*change).clone()).collect();
+        self.1.lock().unwrap().push(changes);
+        Ok(())
     }
 
     fn rest(&mut self, _: serde_json::Value, _: &mut dyn FnMut() -> Result<Vec<u8>>) -> Result<()> {
@@ -89,9 +97,9 @@ impl World {
             "kept",
             MemoryOptions { names: true, fuse: Arc::clone(&fuse), ..MemoryOptions::default() },
         );
-        let gate = Arc::clone(&fuse);
-        let state =
-            State::start_kept(Database::in_memory().unwrap(), Box::new(Gate(gate))).unwrap();
+        let (commits, gate) = (Commits::default(), Arc::clone(&fuse));
+        let gate = Gate(gate, Arc::clone(&commits));
+        let state = State::start_kept(Database::in_memory().unwrap(), Box::new(gate)).unwrap();
         let settings = Settings {
             guard: Guard { count: 1_000, percent: 100, emptied: 1_000 },
             grace: Duration::ZERO,
@@ -99,7 +107,7 @@ impl World {
             ..Settings::default()
         };
         let clock = AtomicI64::new(1_800_000_000);
-        Self { stores, state, fuse, settings, kept, clock, serial: 0 }
+        Self { stores, state, fuse, settings, kept, clock, serial: 0, commits }
     }
 
     pub(crate) fn plain() -> Self {

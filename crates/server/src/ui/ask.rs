@@ -1,10 +1,10 @@
 //! What pages ask the backend, in the visitor's name.
 
 use model::{
-    Answer, Attempt, AttemptsOf, Definition, DefinitionAnswer, DefinitionQuery, Error, Id,
-    Instance, InstanceAnswer, InstanceFilter, InstanceQuery, JournalEntry, Namespace,
-    NamespaceInfo, Page, Query, Read, Reply, Result, Revision, Run, Spec, SpecName, Time, Trigger,
-    Version, Worker, WorkerName,
+    Answer, Attempt, AttemptsOf, CloudEvent, Definition, DefinitionAnswer, DefinitionQuery, Error,
+    Id, Instance, InstanceAnswer, InstanceFilter, InstanceQuery, JournalEntry, Namespace,
+    NamespaceInfo, Page, Query, Read, Received, Reply, Result, Revision, Run, Spec, SpecName, Time,
+    Trigger, Version, Worker, WorkerName,
 };
 
 use crate::call::{Call, mismatch, take};
@@ -178,6 +178,22 @@ pub(crate) async fn instances(
         Ok(Read { as_of, answer }) => {
             let answer = take!(answer, Answer::Instances)?;
             Ok((take!(answer, InstanceAnswer::Instances)?, as_of))
+        }
+        Err(error) => Err(error),
+    })
+}
+
+/// Reads events, newest first.
+pub(crate) async fn events(
+    call: &Call,
+    of: &Namespace,
+    page: Page<u64>,
+) -> Result<(Vec<(CloudEvent, Received)>, Revision)> {
+    let query = Query::Instances(of.clone(), InstanceQuery::Latest(page));
+    or_none(match call.read(query).await {
+        Ok(Read { as_of, answer }) => {
+            let answer = take!(answer, Answer::Instances)?;
+            Ok((take!(answer, InstanceAnswer::Events)?, as_of))
         }
         Err(error) => Err(error),
     })

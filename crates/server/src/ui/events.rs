@@ -56,16 +56,14 @@ impl Events {
 }
 
 /// Reads the time of an event, which is that of its coming if its sender gave none.
-fn time(event: &CloudEvent) -> Option<Time> {
+pub(crate) fn time(event: &CloudEvent) -> Option<Time> {
     event.time.as_deref().and_then(|text| Time::parse(text).ok())
 }
 
 pub(crate) async fn list(call: Call) -> Result<Outcome> {
     let (namespace, params) = (call.namespace()?, call.params()?);
     let page_of = ask::rows(params.previous_id()?);
-    let query = Query::Instances(namespace.clone(), InstanceQuery::Latest(page_of));
-    let read = call.read(query).await?;
-    let mut events = take!(take!(read.answer, Answer::Instances)?, InstanceAnswer::Events)?;
+    let (mut events, as_of) = ask::events(&call, &namespace, page_of).await?;
     let next = ask::cut(&mut events, |(_, received)| received.seq);
     let asked = match params.word("type")? {
         Some(kind) => Some(event(kind, params.word("subject")?, params.word("data")?)?),
@@ -82,7 +80,7 @@ pub(crate) async fn list(call: Call) -> Result<Outcome> {
     let data = asked.as_ref().map_or_else(|| "{}".to_owned(), |event| show::json(&event.data));
     let form = call.app.sessions.form_token(&call.visit);
     let view = Events { namespace, events, next, asked, explained, data, form };
-    page(&call, Frame::of(&view.namespace, "Events", Here::Events).live(read.as_of), &view)
+    page(&call, Frame::of(&view.namespace, "Events", Here::Events).live(as_of), &view)
 }
 
 fn event(kind: String, subject: Option<String>, data: Option<String>) -> Result<CloudEvent> {

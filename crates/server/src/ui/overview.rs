@@ -1,11 +1,11 @@
 //! The first page: what there is, and what needs somebody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use askama::Template;
 use model::{
-    Answer, Counts, Instance, InstanceFilter, InstanceStatus, Namespace, Page, Query, Result, Run,
-    SpecName, SummaryRow, Time, Worker,
+    Answer, CloudEvent, Counts, Instance, InstanceFilter, InstanceStatus, Namespace, Page, Query,
+    Received, Result, Run, SpecName, SummaryRow, Time, Worker,
 };
 use serde::Serialize;
 
@@ -27,6 +27,10 @@ use crate::{
 const NAMESPACES_MAX: usize = 20;
 /// Rows of each table.
 const ROWS: usize = 12;
+/// Events of each namespace that are counted.
+const EVENTS_MAX: u32 = 100;
+/// The time of which events are counted.
+const HOUR: Duration = Duration::from_hours(1);
 /// How long a unit may be ready before somebody should know.
 const PATIENCE_SECONDS: u64 = 300;
 
@@ -42,6 +46,9 @@ struct Overview {
     workers: Vec<(Namespace, Worker)>,
     workers_left_out: usize,
     runs: Vec<(Namespace, Run)>,
+    events: Vec<Happened>,
+    /// How many events the last hour had, if they could be counted.
+    events_in_hour: Count,
     accounts: Vec<(Namespace, Health)>,
     /// The nodes that share the store, if there are several and the visitor may see them.
     nodes: Vec<Follower>,
@@ -56,6 +63,22 @@ struct Need {
     what: String,
     why: String,
     href: String,
+}
+
+/// An event, and what it did.
+#[derive(Serialize)]
+struct Happened {
+    namespace: Namespace,
+    at: Time,
+    event: CloudEvent,
+    received: Received,
+}
+
+/// How many there are, or only how many there are at least.
+#[derive(Default, Serialize)]
+struct Count {
+    number: usize,
+    at_least: bool,
 }
 
 /// How much there is to do of one spec.
@@ -106,6 +129,8 @@ impl Overview {
             workers: Vec::new(),
             workers_left_out: 0,
             runs: Vec::new(),
+            events: Vec::new(),
+            events_in_hour: Count::default(),
             accounts: Vec::new(),
             nodes: Vec::new(),
             namespaces: all,
@@ -124,6 +149,8 @@ impl Overview {
         overview.needs.sort_by_key(|need| need.status == "overdue");
         overview.runs.sort_by_key(|(_, run)| std::cmp::Reverse(run.started));
         overview.runs.truncate(ROWS / 2);
+        overview.events.sort_by_key(|one| std::cmp::Reverse(one.at));
+        overview.events.truncate(ROWS / 2);
         overview.workers.sort_by_key(|(_, worker)| std::cmp::Reverse(worker.last_update));
         overview.workers_left_out = overview.workers.len().saturating_sub(ROWS);
         overview.workers.truncate(ROWS);
@@ -211,9 +238,41 @@ impl Overview {
             }
         }
         self.runs.extend(runs.into_iter().map(|run| (namespace.clone(), run)));
+        self.look_at_events(call, namespace).await?;
         let workers = visible(ask::workers(call, namespace, ask::rows(None)).await)?;
         let active = workers.unwrap_or_default().0.into_iter().filter(|worker| worker.active);
         self.workers.extend(active.map(|worker| (namespace.clone(), worker)));
+        Ok(())
+    }
+}
+
+impl Overview {
+    /// Says how many events the last hour had.
+    fn event_rate(&self) -> String {
+        match &self.events_in_hour {
+            Count { number, .. } if *number == 0 => String::new(),
+            Count { number, at_least: true } => {
+                format!("{} or more in an hour", show::count(*number as u64))
+            }
+            Count { number, .. } => format!("{} in an hour", show::count(*number as u64)),
+        }
+    }
+
+    /// Counts the events of the last hour, by the time that each says.
+    async fn look_at_events(&mut self, call: &Call, namespace: &Namespace) -> Result<()> {
+        let newest = Page { after: None, limit: EVENTS_MAX };
+        let found = visible(ask::events(call, namespace, newest).await)?.unwrap_or_default().0;
+        let (now, all) = (now(), found.len());
+        let mut recent: Vec<Happened> = Vec::new();
+        for (event, received) in found {
+            let Some(at) = super::events::time(&event) else { continue };
+            if now.since(at) < HOUR {
+                recent.push(Happened { namespace: namespace.clone(), at, event, received });
+            }
+        }
+        self.events_in_hour.number += recent.len();
+        self.events_in_hour.at_least |= recent.len() == all && all == EVENTS_MAX as usize;
+        self.events.extend(recent);
         Ok(())
     }
 }

@@ -155,4 +155,20 @@ impl OneRun {
     fn bars(&self) -> &[Bar] {
         &self.waterfall.bars
     }
+
+    /// Gives what it did to triggers: to which, of which definition, and what.
+    fn triggers(&self) -> Vec<(&str, &str, &'static str)> {
+        let done = |mark| match mark {
+            '+' => "added",
+            '-' => "removed",
+            '~' => "changed",
+            _ => "kept",
+        };
+        let mut all = Vec::new();
+        for one in &self.run.published {
+            let marked = one.triggers.marked();
+            all.extend(marked.map(|(mark, trigger)| (trigger, one.name.as_str(), done(mark))));
+        }
+        all
+    }
 }

@@ -114,6 +114,7 @@ mod tests {
             error: None,
             fingerprint: String::new(),
             stages: vec![stage("a", 0, 250), stage("b", 250_000, 750)],
+            published: vec![],
         };
         let names = ["a", "b", "c"].map(|name| PipelineStage {
             name: name.to_owned(),

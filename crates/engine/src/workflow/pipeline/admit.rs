@@ -60,6 +60,7 @@ pub(crate) async fn admit(
             error: None,
             fingerprint: fingerprint.clone(),
             stages: Vec::new(),
+            published: Vec::new(),
         };
         let body = RunBody::new(run);
         let row = RunRow { namespace: work.live(), definition: None, body };

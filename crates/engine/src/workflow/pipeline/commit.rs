@@ -112,8 +112,8 @@ fn apply(
     row.definition = commit.first();
     row.body.revision = work.next_revision();
     row.body.running = if is_changed { commit.running() } else { Vec::new() };
-    row.body.published.clone_from(&published);
     let shown = &mut row.body.run;
+    shown.published.clone_from(&published);
     shown.definitions = changes.iter().map(|change| change.name.clone()).collect();
     state.clone_into(&mut shown.state);
     shown.epoch = Some(commit.epoch()).filter(|epoch| *epoch > 0);
@@ -160,14 +160,14 @@ pub(crate) async fn recover(
             row.save(work)?;
             return Ok(None);
         }
-        Ok(Some(row).filter(|row| !row.body.published.is_empty()))
+        Ok(Some(row).filter(|row| !row.body.run.published.is_empty()))
     });
     let Some(row) = found.await?.value else { return Ok(None) };
-    let changed = row.body.published.iter().filter(|one| one.is_changed);
+    let changed = row.body.run.published.iter().filter(|one| one.is_changed);
     let events = vec![EventBody::DefinitionsChanged(changed.map(|one| one.name.clone()).collect())];
     // The cache was not told, since nobody knew whether there was anything to tell.
     let revision = row.body.revision;
     shared.tell(&write.namespace, revision, &events);
-    let replies = row.body.published.into_iter().map(Reply::Definition).collect();
+    let replies = row.body.run.published.into_iter().map(Reply::Definition).collect();
     Ok(Some(Committed { revision, replies, events }))
 }

@@ -93,7 +93,7 @@ impl Part {
                     *document;
                 let version = read.document.document.version.as_str().to_owned();
                 let author = actor.to_owned();
-                let turns = read.document.concurrency.as_ref().map(flow::Turns::of);
+                let turns = turns(&read);
                 Action::Publish(Box::new(NewVersion {
                     version,
                     hash,
@@ -107,12 +107,18 @@ impl Part {
                 }))
             }
             Kind::Rollback { version, document } => {
-                Action::Rollback { version, hash: document.hash, triggers: document.triggers }
+                let turns = turns(&document.read);
+                let Document { hash, triggers, .. } = *document;
+                Action::Rollback { version, hash, triggers, turns }
             }
             Kind::Plain(action) => action,
         };
         Change { name: self.name, base: self.base, action }
     }
+}
+
+fn turns(read: &Definition) -> Option<flow::Turns> {
+    read.document.concurrency.as_ref().map(flow::Turns::of)
 }
 
 fn documents(parts: &mut [Part]) -> impl Iterator<Item = &mut Document> {

@@ -79,18 +79,9 @@ pub(super) fn show(out: Output, published: &[Published]) -> Result<()> {
     })
 }
 
-/// Writes what was done to triggers: + new, - gone, ~ changed, = as they were.
+/// Writes what was done to triggers.
 fn triggers(one: &Published) -> String {
-    let changes = &one.triggers;
-    let marked = [
-        ('+', &changes.added),
-        ('-', &changes.removed),
-        ('~', &changes.changed),
-        ('=', &changes.unchanged),
-    ];
-    let names = marked.into_iter().flat_map(|(mark, names)| {
-        names.iter().map(move |name| format!("{mark}{}", printable(name)))
-    });
+    let names = one.triggers.marked().map(|(mark, name)| format!("{mark}{}", printable(name)));
     names.collect::<Vec<_>>().join(" ")
 }
 

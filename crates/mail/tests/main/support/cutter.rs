@@ -5,9 +5,10 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// A relay to a server of this machine.
@@ -17,6 +18,8 @@ pub(crate) struct Cutter {
     left: Arc<AtomicI64>,
     /// How many connections were cut.
     cuts: Arc<AtomicUsize>,
+    /// How long each piece takes, in milliseconds.
+    pause: Arc<AtomicU64>,
 }
 
 impl Cutter {
@@ -24,7 +27,8 @@ impl Cutter {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (left, cuts) = (Arc::new(AtomicI64::new(i64::MAX)), Arc::new(AtomicUsize::new(0)));
-        let (budget, count) = (Arc::clone(&left), Arc::clone(&cuts));
+        let pause = Arc::new(AtomicU64::new(0));
+        let (budget, count, slow) = (Arc::clone(&left), Arc::clone(&cuts), Arc::clone(&pause));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
@@ -34,16 +38,23 @@ impl Cutter {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let (budget, count) = (Arc::clone(&budget), Arc::clone(&count));
-                    thread::spawn(move || pass(from, to, &budget, &count));
+                    let slow = Arc::clone(&slow);
+                    thread::spawn(move || pass(from, to, &budget, &count, &slow));
                 }
             }
         });
-        Self { port, left, cuts }
+        Self { port, left, cuts, pause }
     }
 
     /// Lets so many bytes pass, and cuts every connection then.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.left.store(i64::try_from(bytes).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Passes pieces of 16 KiB, each after a pause.
+    pub(crate) fn be_slow(&self, pause: Duration) {
+        let pause = u64::try_from(pause.as_millis()).unwrap();
+        self.pause.store(pause, Ordering::SeqCst);
     }
 
     /// Lets everything pass.
@@ -57,11 +68,19 @@ impl Cutter {
 }
 
 /// Passes bytes on until there are no more, or no more may pass.
-fn pass(mut from: TcpStream, mut to: TcpStream, budget: &AtomicI64, count: &AtomicUsize) {
+fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    budget: &AtomicI64,
+    count: &AtomicUsize,
+    slow: &AtomicU64,
+) {
     let mut piece = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut piece) {
         let before = budget.fetch_sub(i64::try_from(read).unwrap(), Ordering::SeqCst);
         let may = usize::try_from(before.max(0)).unwrap().min(read);
+        // Sleeps because a slow line is what is tested.
+        thread::sleep(Duration::from_millis(slow.load(Ordering::SeqCst)));
         if to.write_all(&piece[..may]).is_err() {
             break;
         }
