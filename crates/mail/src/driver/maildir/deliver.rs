@@ -7,6 +7,7 @@ use std::{
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread,
 };
 
 use model::{Error, Result};
@@ -22,6 +23,11 @@ use crate::{
     Body, Key, Part,
     driver::{Append, Appended, At},
 };
+
+/// Files that are put onto the disk at once.
+const SYNCS_MAX: usize = 16;
+/// Files for which a thread of their own pays.
+const SYNCS_MIN: usize = 8;
 
 /// A message that is written and that no reader sees yet.
 struct Draft {
@@ -100,10 +106,7 @@ impl Core {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        for draft in &drafts {
-            let synced = File::open(&draft.path).and_then(|file| file.sync_all());
-            synced.map_err(|error| failed(&draft.path, &error))?;
-        }
+        sync_all(&drafts)?;
         let mut appended = Vec::new();
         for draft in drafts {
             let entry = Entry {
@@ -127,6 +130,26 @@ impl Core {
         }
         Ok(appended)
     }
+}
+
+impl Draft {
+    fn sync(&self) -> Result<()> {
+        let synced = File::open(&self.path).and_then(|file| file.sync_all());
+        synced.map_err(|error| failed(&self.path, &error))
+    }
+}
+
+/// Puts drafts onto the disk, several at once: a journal writes for all that wait for it together.
+fn sync_all(drafts: &[Draft]) -> Result<()> {
+    let share = drafts.len().div_ceil(SYNCS_MAX).max(SYNCS_MIN);
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for some in drafts.chunks(share) {
+            threads.push(scope.spawn(|| some.iter().try_for_each(Draft::sync)));
+        }
+        let failed = |_| Err(Error::Internal("a thread that writes to the disk failed".to_owned()));
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(failed))
+    })
 }
 
 /// Makes the directories of a folder that are not there.
