@@ -102,7 +102,7 @@ fn take(
         rows.push(row);
     }
     work.tx.put_all(&units)?;
-    work.tx.put_all(&rows)?;
+    work.tx.add_all(&rows)?;
     work.events.push(EventBody::UnitsClaimed(spec.name.clone(), claimed));
     let failed = rows.into_iter().filter(|row| row.status == AttemptStatus::Failed);
     let failed = failed.map(|row| EventBody::UnitFailed(row.names.spec, row.names.unit, row.id));
@@ -220,7 +220,7 @@ pub(crate) fn make_attempt(work: &mut Work<'_>, command: &MakeAttempt) -> Result
     let expiration = work.now.plus(lifetime);
     let row = start(work, &mut spec, &mut unit, &worker, expiration);
     work.tx.put(&unit)?;
-    work.tx.put(&row)?;
+    work.tx.add(&row)?;
     work.events.push(EventBody::UnitsClaimed(spec.name.clone(), vec![unit.name.clone()]));
     work.put_spec(spec);
     Ok(Reply::Attempts(vec![view(&row, &unit)]))

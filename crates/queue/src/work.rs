@@ -232,7 +232,7 @@ impl<'t> Work<'t> {
             time: self.now,
             bodies: self.events,
         };
-        self.tx.put(&history)?;
+        self.tx.add(&history)?;
         trim_history(self.tx, self.namespace.id, self.namespace.revision)?;
         Ok(Closed { revision: history.revision, events: history.bodies, ready })
     }

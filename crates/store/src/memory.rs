@@ -159,6 +159,10 @@ impl Tx for MemoryTx<'_> {
         Ok(())
     }
 
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.save(table, docs)
+    }
+
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {
         self.may_write()?;
         for key in keys {

@@ -1,4 +1,4 @@
-//! Transactions: five operations on rows, and the stores that run them.
+//! Transactions: six operations on rows, and the stores that run them.
 
 use model::{Result, Time};
 
@@ -44,6 +44,9 @@ pub trait Tx {
 
     /// Inserts rows, or replaces those with the same keys.
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()>;
+
+    /// Inserts rows whose keys no row ever had, so that no store need look for old ones.
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()>;
 
     /// Removes rows; absent ones are fine.
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()>;
@@ -91,6 +94,19 @@ pub trait TxExt: Tx {
             return Ok(());
         }
         self.save(R::TABLE, rows.iter().map(R::to_doc).collect())
+    }
+
+    /// Inserts one row whose key no row ever had.
+    fn add<R: Row>(&mut self, row: &R) -> Result<()> {
+        self.insert(R::TABLE, vec![row.to_doc()])
+    }
+
+    /// Inserts rows whose keys no row ever had.
+    fn add_all<R: Row>(&mut self, rows: &[R]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.insert(R::TABLE, rows.iter().map(R::to_doc).collect())
     }
 
     /// Gives rows in the order of an index.

@@ -18,6 +18,8 @@ use crate::support::{
 enum Step {
     Load(&'static Table, Vec<Key>),
     Save(&'static Table, Vec<Doc>),
+    /// Inserts attempts, whose ids are given out later.
+    Insert(Vec<Doc>),
     Remove(&'static Table, Vec<Key>),
     Scan(&'static Table, usize, Range, u32),
     First(&'static Table, usize),
@@ -37,6 +39,7 @@ fn run(steps: &[Step], fails: bool, tx: &mut dyn Tx) -> Result<Vec<Seen>> {
         match step {
             Step::Load(table, keys) => seen.push(Seen::Loaded(tx.load(table, keys)?)),
             Step::Save(table, docs) => tx.save(table, docs.clone())?,
+            Step::Insert(docs) => tx.insert(&ATTEMPT, docs.clone())?,
             Step::Remove(table, keys) => tx.remove(table, keys)?,
             Step::Scan(table, index, range, limit) => {
                 seen.push(Seen::Scanned(tx.scan(table, *index, range, *limit)?));
@@ -107,6 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             1 => keys().prop_map(move |keys| Step::Load(table, keys)),
             4 => vec(doc(table), 1..5).prop_map(move |docs| Step::Save(table, docs)),
+            1 => vec(doc(&ATTEMPT), 1..4).prop_map(Step::Insert),
             2 => keys().prop_map(move |keys| Step::Remove(table, keys)),
             2 => scan,
             1 => index.prop_map(move |index| Step::First(table, index)),
@@ -139,7 +143,18 @@ fn read_scans(store: &dyn Store) -> Vec<Vec<Doc>> {
 type Transaction = (Vec<Step>, bool);
 
 fn transactions() -> impl Strategy<Value = Vec<Transaction>> {
-    vec((vec(step(), 1..8), prop::bool::weighted(0.3)), 1..12)
+    vec((vec(step(), 1..8), prop::bool::weighted(0.3)), 1..12).prop_map(numbered)
+}
+
+/// Gives rows that are inserted ids that no other row has.
+fn numbered(mut transactions: Vec<Transaction>) -> Vec<Transaction> {
+    let mut ids = 1_000..;
+    for step in transactions.iter_mut().flat_map(|(steps, _)| steps) {
+        if let Step::Insert(docs) = step {
+            docs.iter_mut().zip(&mut ids).for_each(|(doc, id)| doc.key[2] = int(id));
+        }
+    }
+    transactions
 }
 
 /// Submits all transactions, and then waits for what each has seen.
@@ -200,7 +215,8 @@ fn run_locked(steps: &[Step], fails: bool, tx: &mut dyn Tx) -> Result<Vec<Seen>>
     let key = vec![text("n")];
     let head = tx.load(&NAMESPACE, std::slice::from_ref(&key))?.pop().flatten();
     let seen = run(steps, fails, tx)?;
-    if steps.iter().any(|step| matches!(step, Step::Save(..) | Step::Remove(..))) {
+    if steps.iter().any(|step| matches!(step, Step::Save(..) | Step::Insert(..) | Step::Remove(..)))
+    {
         let before = head.map_or(Ok(0), |doc| doc.columns[2].as_int())?;
         let columns = vec![int(1), int(1), int(before + 1), int(0)];
         tx.save(&NAMESPACE, vec![Doc { key, columns, body: vec![] }])?;

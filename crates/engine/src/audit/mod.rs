@@ -102,7 +102,7 @@ impl By<'_> {
             head.hash = Sha256::digest(entry.content()?).into();
             rows.push(AuditRow::new(chain, entry, head.hash));
         }
-        tx.put_all(&rows)?;
+        tx.add_all(&rows)?;
         tx.put(&head)?;
         Ok(is_first)
     }

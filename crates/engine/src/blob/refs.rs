@@ -94,6 +94,13 @@ impl ReferringTx<'_> {
         }
         Ok(())
     }
+
+    fn note_all(&mut self, table: &'static Table, docs: &[Doc]) -> Result<()> {
+        if REFERRING.iter().any(|it| it.id == table.id) {
+            docs.iter().try_for_each(|doc| self.note(table, doc))?;
+        }
+        Ok(())
+    }
 }
 
 impl Tx for ReferringTx<'_> {
@@ -102,10 +109,13 @@ impl Tx for ReferringTx<'_> {
     }
 
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
-        if REFERRING.iter().any(|it| it.id == table.id) {
-            docs.iter().try_for_each(|doc| self.note(table, doc))?;
-        }
+        self.note_all(table, &docs)?;
         self.0.save(table, docs)
+    }
+
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.note_all(table, &docs)?;
+        self.0.insert(table, docs)
     }
 
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {

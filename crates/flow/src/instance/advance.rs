@@ -82,7 +82,7 @@ pub fn advance(work: &mut Work<'_>, advance: &Advance) -> Result<Kept> {
         row.body.seq += 1;
         let (namespace, instance, seq) = (row.namespace, row.id, row.body.seq);
         let record = outcome.record.clone();
-        work.tx.put(&JournalRow { namespace, instance, seq, record })?;
+        work.tx.add(&JournalRow { namespace, instance, seq, record })?;
         if let Message::ChildDone { step, .. } = &told.delivery.message {
             row.body.children.retain(|(known, _)| known != step);
         }

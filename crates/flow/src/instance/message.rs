@@ -28,7 +28,7 @@ pub(super) fn tell(
         delivery: Delivery { at: work.now, message },
         event,
     };
-    work.tx.put(&row)?;
+    work.tx.add(&row)?;
     expect(work, instance)?;
     touch(work, instance);
     Ok(())

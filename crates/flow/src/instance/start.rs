@@ -78,7 +78,7 @@ pub(super) fn begin(work: &mut Work<'_>, begin: Begin<'_>) -> Result<Id> {
     };
     let namespace = work.live();
     let status = if waits { InstanceStatus::Waiting } else { InstanceStatus::Running };
-    work.tx.put(&InstanceRow { namespace, id, definition, status, body })?;
+    work.tx.add(&InstanceRow { namespace, id, definition, status, body })?;
     if waits {
         message::touch(work, id);
     } else {

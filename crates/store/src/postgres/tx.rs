@@ -213,6 +213,10 @@ impl Tx for KnownTx<'_> {
         Ok(())
     }
 
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.save(table, docs)
+    }
+
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {
         self.may_write()?;
         let layout = self.known.layout(table)?;

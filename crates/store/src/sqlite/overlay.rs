@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::{Entry, OccupiedEntry};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use model::Result;
 
 use super::disk::Rows;
@@ -33,9 +34,9 @@ pub(crate) struct Overlay {
 /// What is known of one table.
 struct Known {
     /// What was used lately; only here can rows differ from the disk.
-    young: HashMap<Bytes, Row>,
+    young: HashMap<Bytes, Row, RandomState>,
     /// What was used before that; it is forgotten when the young take its place.
-    old: HashMap<Bytes, Row>,
+    old: HashMap<Bytes, Row, RandomState>,
     /// The keys of rows that may differ from the disk.
     changed: Vec<Bytes>,
     indexes: Indexes,
@@ -59,8 +60,8 @@ impl Overlay {
     /// Takes the indexes that are kept in memory, by table.
     pub(crate) fn new(indexes: Vec<Indexes>) -> Self {
         let known = |indexes| Known {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             changed: Vec::new(),
             indexes,
         };
@@ -103,13 +104,13 @@ impl Overlay {
         Ok(())
     }
 
-    /// Changes a row, with its indexes in memory.
+    /// Changes a row, with its indexes in memory; there can be none on disk if none is given.
     pub(crate) fn change(
         &mut self,
         layout: &Layout,
         key: &[u8],
         new: Option<Bytes>,
-        disk: &mut Rows<'_>,
+        disk: Option<&mut Rows<'_>>,
     ) -> Result<()> {
         let table = layout.table.id;
         let known = self.tables.get_mut(table).ok_or_else(damaged)?;
@@ -117,9 +118,10 @@ impl Overlay {
         let row = match known.young.entry(Arc::clone(&key)) {
             Entry::Occupied(row) => row,
             Entry::Vacant(place) => {
-                let row = match known.old.remove(&key) {
-                    Some(row) => row,
-                    None => Row::same(disk.load(&key)?),
+                let row = match (known.old.remove(&key), disk) {
+                    (Some(row), _) => row,
+                    (None, Some(disk)) => Row::same(disk.load(&key)?),
+                    (None, None) => Row::same(None),
                 };
                 self.bytes += row.bytes(&key);
                 place.insert_entry(row)

@@ -45,6 +45,10 @@ impl Tx for Reader {
         Err(Error::Internal("a read may not write".to_owned()))
     }
 
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.save(table, docs)
+    }
+
     fn remove(&mut self, _: &'static Table, _: &[Key]) -> Result<()> {
         Err(Error::Internal("a read may not write".to_owned()))
     }

@@ -135,7 +135,17 @@ impl Tx for WriteTx<'_> {
         let mut row = Vec::new();
         for doc in docs {
             let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
-            self.overlay.change(layout, &key, Some(row), &mut disk)?;
+            self.overlay.change(layout, &key, Some(row), Some(&mut disk))?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        let layout = layout(self.layouts, table)?;
+        let mut row = Vec::new();
+        for doc in docs {
+            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
+            self.overlay.change(layout, &key, Some(row), None)?;
         }
         Ok(())
     }
@@ -144,7 +154,7 @@ impl Tx for WriteTx<'_> {
         let layout = layout(self.layouts, table)?;
         let mut disk = self.disk.rows(layout);
         for key in keys {
-            self.overlay.change(layout, &layout.key(key)?, None, &mut disk)?;
+            self.overlay.change(layout, &layout.key(key)?, None, Some(&mut disk))?;
         }
         Ok(())
     }

@@ -58,6 +58,11 @@ impl Tx for CountingTx<'_> {
         self.0.save(table, docs)
     }
 
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.count(docs.len());
+        self.0.insert(table, docs)
+    }
+
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {
         self.count(keys.len());
         self.0.remove(table, keys)

@@ -119,6 +119,11 @@ impl Tx for FaultyTx<'_> {
         self.tx.save(table, docs)
     }
 
+    fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
+        self.plan.operation()?;
+        self.tx.insert(table, docs)
+    }
+
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {
         self.plan.operation()?;
         self.tx.remove(table, keys)
