@@ -47,7 +47,7 @@ struct Post {
 impl Post {
     fn new() -> Self {
         let dovecot = Dovecot::start_in(&std::env::temp_dir(), &["mail_fsync = never"]).unwrap();
-        let cutter = Cutter::before(dovecot.ports().0);
+        let cutter = Cutter::before(dovecot.ports().0, Duration::ZERO);
         let home = tempfile::tempdir().unwrap();
         let (left, accounts) = (home.path().join("left"), home.path().join("accounts"));
         for place in ["cur", "new", "tmp"] {

@@ -91,8 +91,7 @@ fn every_operation_works_compressed() {
 #[test]
 fn a_line_is_compressed_once_it_has_shown_to_be_slow() {
     let server = server(&["protocol imap {\n mail_plugins = imap_zlib\n}"]);
-    let line = Cutter::before(server.ports().0);
-    line.be_slow(Duration::from_millis(4));
+    let line = Cutter::before(server.ports().0, Duration::from_millis(4));
     run(async {
         let inbox = folder("INBOX");
         let text = "The same line again and again.\r\n".repeat(20_000);

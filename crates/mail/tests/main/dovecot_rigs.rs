@@ -33,7 +33,7 @@ fn seed() -> u64 {
 fn cut_connections_lose_nothing_and_double_nothing() {
     let cuts = env::var(CUTS_VARIABLE).map_or(CUTS, |cuts| cuts.parse().unwrap());
     let server = server(&[]);
-    let cutter = Cutter::before(server.ports().0);
+    let cutter = Cutter::before(server.ports().0, Duration::ZERO);
     let mut pair = Pair::new(&server, "cut");
     pair.port = cutter.port;
     pair.settings.guard.count = usize::MAX;

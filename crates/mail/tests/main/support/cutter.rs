@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -18,17 +18,15 @@ pub(crate) struct Cutter {
     left: Arc<AtomicI64>,
     /// How many connections were cut.
     cuts: Arc<AtomicUsize>,
-    /// How long each piece takes, in milliseconds.
-    pause: Arc<AtomicU64>,
 }
 
 impl Cutter {
-    pub(crate) fn before(server: u16) -> Self {
+    /// Stands before a server; each piece of at most 16 KiB takes a while.
+    pub(crate) fn before(server: u16, pause: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (left, cuts) = (Arc::new(AtomicI64::new(i64::MAX)), Arc::new(AtomicUsize::new(0)));
-        let pause = Arc::new(AtomicU64::new(0));
-        let (budget, count, slow) = (Arc::clone(&left), Arc::clone(&cuts), Arc::clone(&pause));
+        let (budget, count) = (Arc::clone(&left), Arc::clone(&cuts));
         thread::spawn(move || {
             for client in listener.incoming() {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server)))
@@ -38,23 +36,16 @@ impl Cutter {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let (budget, count) = (Arc::clone(&budget), Arc::clone(&count));
-                    let slow = Arc::clone(&slow);
-                    thread::spawn(move || pass(from, to, &budget, &count, &slow));
+                    thread::spawn(move || pass(from, to, &budget, &count, pause));
                 }
             }
         });
-        Self { port, left, cuts, pause }
+        Self { port, left, cuts }
     }
 
     /// Lets so many bytes pass, and cuts every connection then.
     pub(crate) fn cut_after(&self, bytes: usize) {
         self.left.store(i64::try_from(bytes).unwrap(), Ordering::SeqCst);
-    }
-
-    /// Passes pieces of 16 KiB, each after a pause.
-    pub(crate) fn be_slow(&self, pause: Duration) {
-        let pause = u64::try_from(pause.as_millis()).unwrap();
-        self.pause.store(pause, Ordering::SeqCst);
     }
 
     /// Lets everything pass.
@@ -73,14 +64,14 @@ fn pass(
     mut to: TcpStream,
     budget: &AtomicI64,
     count: &AtomicUsize,
-    slow: &AtomicU64,
+    pause: Duration,
 ) {
     let mut piece = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut piece) {
         let before = budget.fetch_sub(i64::try_from(read).unwrap(), Ordering::SeqCst);
         let may = usize::try_from(before.max(0)).unwrap().min(read);
         // Sleeps because a slow line is what is tested.
-        thread::sleep(Duration::from_millis(slow.load(Ordering::SeqCst)));
+        thread::sleep(pause);
         if to.write_all(&piece[..may]).is_err() {
             break;
         }
