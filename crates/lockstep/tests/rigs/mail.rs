@@ -10,6 +10,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::Value;
