@@ -37,7 +37,7 @@ pub struct Renamed {
 }
 
 impl Delta {
-    /// Compares what a side lists with the agreed state.
+    /// Compares what a side lists with the agreed state, but for what was renamed.
     pub fn between(snapshot: &Snapshot, side: Side, listing: Listing) -> Self {
         let Listing { checkpoint, messages, rest, storable } = listing;
         let mut delta = Self { checkpoint: Some(checkpoint), storable, ..Self::default() };
@@ -60,8 +60,20 @@ impl Delta {
             }
         }
         delta.gone = absent(snapshot, side, &present, &rest);
-        delta.follow_renames(snapshot, side);
         delta
+    }
+
+    /// Gives the messages of which it is not known what stays when they are renamed.
+    pub fn unstamped(&self) -> Vec<Key> {
+        let unstamped = self.new.iter().filter(|seen| seen.stamp.is_none());
+        unstamped.map(|seen| seen.key.clone()).collect()
+    }
+
+    /// Learns what stays of messages when they are renamed.
+    pub fn stamp(&mut self, stamps: &HashMap<Key, u64>) {
+        for seen in self.new.iter_mut().filter(|seen| seen.stamp.is_none()) {
+            seen.stamp = stamps.get(&seen.key).copied();
+        }
     }
 
     /// Says which messages seemed to be gone, so that the driver can look again.
@@ -121,7 +133,7 @@ impl Delta {
     }
 
     /// Recognises messages under new names by what stays when a file is renamed.
-    fn follow_renames(&mut self, snapshot: &Snapshot, side: Side) {
+    pub fn follow_renames(&mut self, snapshot: &Snapshot, side: Side) {
         let mut stamps = HashMap::new();
         for place in &self.gone {
             if let Some(stamp) = snapshot.get(*place).and_then(|pair| *pair.stamps.get(side)) {

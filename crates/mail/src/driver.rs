@@ -5,6 +5,7 @@ pub mod maildir;
 pub mod memory;
 
 use std::{
+    collections::HashMap,
     future,
     path::{Path, PathBuf},
 };
@@ -165,6 +166,17 @@ pub trait Driver: Send {
     ) -> BoxFuture<'a, Result<Vec<Key>>> {
         let _unused = at;
         Box::pin(future::ready(Ok(suspects)))
+    }
+
+    /// Tells what stays when these messages are renamed: for stores whose listing leaves that out,
+    /// as it costs something and is needed of few.
+    fn stamps<'a>(
+        &'a mut self,
+        at: &'a At,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'a, Result<HashMap<Key, u64>>> {
+        let _unused = (at, keys);
+        Box::pin(future::ready(Ok(HashMap::new())))
     }
 
     /// Tells what tells messages apart, in any order.

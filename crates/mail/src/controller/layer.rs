@@ -1,7 +1,7 @@
 //! What all controllers over a driver share: they see every operation on its way, and can refuse
 //! it, hold it up, or give folders other names.
 
-use std::{fmt, future, path::Path, sync::Arc};
+use std::{collections::HashMap, fmt, future, path::Path, sync::Arc};
 
 use futures_util::future as join;
 use model::{BoxFuture, Result};
@@ -211,6 +211,18 @@ impl<C: Control> Driver for Layer<C> {
             self.control.before(Operation::ConfirmGone).await?;
             let at = self.at(at)?;
             self.driver.confirm_gone(&at, suspects).await
+        })
+    }
+
+    fn stamps<'a>(
+        &'a mut self,
+        at: &'a At,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'a, Result<HashMap<Key, u64>>> {
+        Box::pin(async move {
+            let at = self.at(at)?;
+            self.control.before(Operation::List).await?;
+            self.driver.stamps(&at, keys).await
         })
     }
 

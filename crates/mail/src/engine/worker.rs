@@ -322,13 +322,19 @@ async fn examine(
     let listing = driver.list(folder, since).await?;
     let epoch = listing.checkpoint.epoch.clone();
     let mut delta = Delta::between(snapshot, side, listing);
+    let at = At { folder: folder.clone(), epoch: epoch.clone() };
+    let unstamped = delta.unstamped();
+    if !unstamped.is_empty() {
+        delta.stamp(&driver.stamps(&at, unstamped).await?);
+    }
+    delta.follow_renames(snapshot, side);
     if since.is_some_and(|since| since.epoch != epoch) {
         // The keys mean other messages now; whoever asked has to begin anew.
         return Ok(delta);
     }
     let suspects = delta.suspects(snapshot, side);
     if !suspects.is_empty() {
-        let gone = driver.confirm_gone(&At { folder: folder.clone(), epoch }, suspects).await?;
+        let gone = driver.confirm_gone(&at, suspects).await?;
         delta.confirm(snapshot, side, &gone);
     }
     Ok(delta)

@@ -1,7 +1,6 @@
 //! The driver of directories: what it writes, what it finds, and what it never does.
 
 use std::{
-    collections::BTreeMap,
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -88,10 +87,9 @@ async fn exercise(driver: &mut MaildirDriver, layout: Layout) {
     let (full, seen) = list(driver, &inbox, None).await.unwrap();
     assert_eq!((full.rest, seen.len()), (Rest::Gone, 20));
     assert_eq!(seen[&keys[1]], mails[1].flags);
-    let stamps: BTreeMap<Key, Option<u64>> =
-        full.messages.iter().map(|one| (one.key.clone(), one.stamp)).collect();
+    let stamps = driver.stamps(&here, keys.clone()).await.unwrap();
     for one in &appended {
-        assert_eq!(stamps[one.key.as_ref().unwrap()], one.stamp);
+        assert_eq!(Some(stamps[one.key.as_ref().unwrap()]), one.stamp);
     }
     let fetched = fetch(driver, &here, &keys).await.unwrap();
     for (mail, key) in mails.iter().zip(&keys) {
@@ -234,16 +232,21 @@ fn what_a_reader_renames_is_the_same_file_and_is_found() {
         assert_eq!(done, keys[..1]);
         let (listing, seen) = list(&mut driver, &inbox, None).await.unwrap();
         assert_eq!(seen[&keys[0]], flags(&["\\Answered", "\\Flagged", "\\Seen"]));
-        let stamp = listing.messages.iter().find(|one| one.key == keys[0]).unwrap().stamp;
-        assert_eq!(stamp, appended[0].stamp);
+        let there = at(&inbox, &listing);
+        let stamps = driver.stamps(&there, keys.clone()).await.unwrap();
+        assert_eq!(Some(stamps[&keys[0]]), appended[0].stamp);
         // Another name, as mail programs like to give: the inode stays.
         let old = directory.join(format!("cur/{}:2,FRS", keys[0]));
         fs::rename(&old, directory.join("cur/other:2,FRS")).unwrap();
         let gone = driver.confirm_gone(&here, keys.clone()).await.unwrap();
         assert_eq!(gone, keys[..1]);
-        let (listing, _) = list(&mut driver, &inbox, None).await.unwrap();
         let other = Key::name("other").unwrap();
-        assert_eq!(listing.messages.iter().find(|one| one.key == other).unwrap().stamp, stamp);
+        let (_, seen) = list(&mut driver, &inbox, None).await.unwrap();
+        assert!(seen.contains_key(&other));
+        // It is renamed once more before its stamp is asked for.
+        fs::rename(directory.join("cur/other:2,FRS"), directory.join("cur/other:2,RS")).unwrap();
+        let stamps = driver.stamps(&there, vec![other.clone()]).await.unwrap();
+        assert_eq!(stamps.get(&other).copied(), appended[0].stamp);
     });
 }
 
@@ -517,8 +520,10 @@ fn a_new_file_is_not_taken_for_an_old_one_renamed() {
             let file = root.path().join(format!("INBOX/cur/{number}:2,"));
             fs::write(&file, "Subject: the same\n\n").unwrap();
             inodes.insert(fs::metadata(&file).unwrap().ino());
-            let (listing, _) = list(&mut driver, &inbox, None).await.unwrap();
-            assert!(stamps.insert(listing.messages[0].stamp.unwrap()), "{number}");
+            let (listing, seen) = list(&mut driver, &inbox, None).await.unwrap();
+            let (here, keys) = (at(&inbox, &listing), seen.into_keys().collect());
+            let stamp = driver.stamps(&here, keys).await.unwrap().into_values().next();
+            assert!(stamps.insert(stamp.unwrap()), "{number}");
             fs::remove_file(file).unwrap();
         }
         assert!(inodes.len() < 50, "this file system gives no number again");

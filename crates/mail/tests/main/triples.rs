@@ -122,7 +122,9 @@ impl Triple {
                 let messages = messages.map(seen).collect();
                 let (rest, storable) = (Rest::Gone, Storable::Any);
                 let listing = Listing { checkpoint, messages, rest, storable };
-                Delta::between(&snapshot, side, listing)
+                let mut delta = Delta::between(&snapshot, side, listing);
+                delta.follow_renames(&snapshot, side);
+                delta
             };
             Case {
                 folder: folder(FOLDERS[at]),

@@ -1,7 +1,6 @@
 //! Flags, removal and moves: each is one rename.
 
 use std::{
-    collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File},
     io::{self, ErrorKind},
@@ -152,14 +151,14 @@ impl Core {
                 if let Moved::Done(entry) = &moved {
                     let key = Key::name(&base)?;
                     target.entries.insert(key.clone(), entry.clone());
-                    key_there = Some((key, entry.stamp));
+                    key_there = Some((key, entry.stamp(&there)?));
                 }
                 Ok(moved)
             })?;
             if let Some((new, stamp)) = key_there {
                 self.scanned()?.entries.remove(key);
                 let source = key.clone();
-                moved.push(Appended { source, key: Some(new), stamp: Some(stamp) });
+                moved.push(Appended { source, key: Some(new), stamp });
             }
         }
         self.sync(&there)?;
@@ -217,7 +216,7 @@ fn changed(core: &mut Core, entry: &Entry, change: &FlagChange) -> Result<Option
 /// Renames a file into `cur` of a folder.
 fn rename(from: &Path, entry: &Entry, to: &Path, name: &OsStr) -> Result<Moved> {
     let old = entry.path(from);
-    let moved = Entry { is_new: false, file: name.into(), stamp: entry.stamp };
+    let moved = Entry { is_new: false, file: name.into() };
     let new = moved.path(to);
     if old == new {
         return Ok(if old.exists() { Moved::Done(moved) } else { Moved::Missing });
@@ -232,8 +231,7 @@ fn rename(from: &Path, entry: &Entry, to: &Path, name: &OsStr) -> Result<Moved> 
 
 /// Finds a base that no message of a folder has.
 fn free_base(base: &str, target: &super::scan::Scan) -> String {
-    let taken: BTreeSet<&Key> = target.entries.keys().collect();
-    let is_free = |base: &str| Key::name(base).is_ok_and(|key| !taken.contains(&key));
+    let is_free = |base: &str| Key::name(base).is_ok_and(|key| !target.entries.contains_key(&key));
     if is_free(base) {
         return base.to_owned();
     }

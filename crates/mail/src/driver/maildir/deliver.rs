@@ -62,7 +62,7 @@ impl Core {
             let key = checked(&append.name)?;
             if let Some(entry) = self.scan(&at.folder)?.entries.get(&key) {
                 // An earlier attempt came as far as this, and was cut off before it was told.
-                let stamp = Some(entry.stamp);
+                let stamp = entry.stamp(&directory)?;
                 if drain(&mut from) {
                     appended.push(Appended { source: body.key, key: Some(key), stamp });
                 }
@@ -109,11 +109,8 @@ impl Core {
         sync_all(&drafts)?;
         let mut appended = Vec::new();
         for draft in drafts {
-            let entry = Entry {
-                is_new: draft.is_new,
-                file: Path::new(&draft.file).as_os_str().into(),
-                stamp: draft.stamp,
-            };
+            let entry =
+                Entry { is_new: draft.is_new, file: Path::new(&draft.file).as_os_str().into() };
             let path = entry.path(directory);
             if !rename_new(&draft.path, &path).map_err(|error| failed(&path, &error))? {
                 return Err(Error::Unavailable(format!(

@@ -1,6 +1,6 @@
 //! What the engine asks of this driver, and where it is done.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use model::{BoxFuture, Result};
 use smol_str::SmolStr;
@@ -47,6 +47,15 @@ impl Driver for MaildirDriver {
     ) -> BoxFuture<'a, Result<Vec<Key>>> {
         let at = at.clone();
         Box::pin(self.run(move |core| core.confirm_gone(&at, suspects)))
+    }
+
+    fn stamps<'a>(
+        &'a mut self,
+        at: &'a At,
+        keys: Vec<Key>,
+    ) -> BoxFuture<'a, Result<HashMap<Key, u64>>> {
+        let at = at.clone();
+        Box::pin(self.run(move |core| core.stamps(&at, keys)))
     }
 
     fn identify<'a>(

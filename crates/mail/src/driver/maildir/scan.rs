@@ -33,14 +33,18 @@ pub(super) struct Entry {
     pub(super) is_new: bool,
     /// Its whole name.
     pub(super) file: Box<OsStr>,
-    /// What stays when it is renamed.
-    pub(super) stamp: u64,
 }
 
 impl Entry {
     /// Gives the path of the file.
     pub(super) fn path(&self, directory: &Path) -> PathBuf {
         directory.join(if self.is_new { "new" } else { "cur" }).join(&*self.file)
+    }
+
+    /// Gives what stays when it is renamed; none if it is not there any more.
+    pub(super) fn stamp(&self, directory: &Path) -> Result<Option<u64>> {
+        let path = self.path(directory);
+        Ok(if_there(&path, fs::metadata(&path))?.map(|metadata| stamp(&metadata)))
     }
 
     /// Gives the flags that the name says.
@@ -89,34 +93,33 @@ impl Scan {
             if self.entries.len() >= MESSAGES_MAX {
                 return Err(Error::too_large("a folder", self.entries.len() + 1, MESSAGES_MAX));
             }
-            // A file that went meanwhile is not there.
-            let Some(metadata) = if_there(&path, entry.metadata())? else { continue };
-            self.insert(name, stamp(&metadata), is_new);
+            self.insert(directory, name, is_new)?;
         }
         Ok(())
     }
 
-    fn insert(&mut self, name: OsString, stamp: u64, is_new: bool) {
-        let entry = |file: OsString| Entry { is_new, file: file.into_boxed_os_str(), stamp };
+    fn insert(&mut self, directory: &Path, name: OsString, is_new: bool) -> Result<()> {
         let key = name.to_str().and_then(|name| Key::name(FileName::parse(name).base).ok());
+        let entry = Entry { is_new, file: name.into_boxed_os_str() };
         if let Some(key) = key {
-            match self.entries.get(&key) {
-                None => {
-                    self.entries.insert(key, entry(name));
-                    return;
-                }
+            let is_same = match self.entries.get(&key) {
+                None => true,
                 // The same file, which was renamed between the two looks.
-                Some(known) if known.stamp == stamp => {
-                    self.entries.insert(key, entry(name));
-                    return;
+                Some(known) => {
+                    let known = known.stamp(directory)?;
+                    known.is_none() || known == entry.stamp(directory)?
                 }
-                Some(_) => {}
+            };
+            if is_same {
+                self.entries.insert(key, entry);
+                return Ok(());
             }
         }
         // Names that are no text, and second files of one base, are known by all of the name.
-        if let Ok(key) = Key::name(&escaped(&name)) {
-            self.entries.insert(key, entry(name));
+        if let Ok(key) = Key::name(&escaped(&entry.file)) {
+            self.entries.insert(key, entry);
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The driver: file work on threads that may wait, one piece at a time.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     body,
-    disk::{failed, if_there},
+    disk::{failed, if_there, stamp},
     folders::token,
     layout::Layout,
     mark,
@@ -191,7 +192,7 @@ impl Core {
             flags: entry.flags(&scan.keywords),
             size: None,
             date: None,
-            stamp: Some(entry.stamp),
+            stamp: None,
         });
         let messages = messages.collect();
         let storable = scan.keywords.storable();
@@ -204,6 +205,18 @@ impl Core {
         self.look_again(&at.folder)?;
         let scan = self.scanned()?;
         Ok(suspects.into_iter().filter(|key| !scan.entries.contains_key(key)).collect())
+    }
+
+    /// Tells what stays when messages are renamed.
+    pub(super) fn stamps(&mut self, at: &At, keys: Vec<Key>) -> Result<HashMap<Key, u64>> {
+        let mut stamps = HashMap::with_capacity(keys.len());
+        self.each(at, &keys, |path, key| {
+            let found = if_there(path, fs::metadata(path))?;
+            let is_there = found.is_some();
+            stamps.extend(found.map(|metadata| (key.clone(), stamp(&metadata))));
+            Ok(is_there)
+        })?;
+        Ok(stamps)
     }
 
     /// Learns what tells messages apart.
