@@ -49,13 +49,14 @@ fn answer_all(mut input: impl Read, output: impl Write, limits: Limits) -> io::R
     let (mut known, mut allowed) = (Known::default(), 0);
     while let Some(bytes) = frame::read(&mut input)? {
         let asks: Vec<Ask> = serde_json::from_slice(&bytes)?;
+        allow_processor_time(limits.processor_seconds, &mut allowed)?;
         let mut sent = Instant::now();
         for ask in &asks {
             if sent.elapsed() > HELD_MAX {
                 output.flush()?;
+                allow_processor_time(limits.processor_seconds, &mut allowed)?;
                 sent = Instant::now();
             }
-            allow_processor_time(limits.processor_seconds, &mut allowed)?;
             let answer: Answer = compute(ask, &mut known);
             frame::write(&mut output, &serde_json::to_vec(&answer)?)?;
         }
