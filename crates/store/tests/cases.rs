@@ -52,6 +52,24 @@ fn rows_come_back_as_they_were_saved() {
 }
 
 #[test]
+fn who_asks_for_no_rows_learns_nothing_of_others() {
+    on_every_store(|store| {
+        save(&*store, vec![ready("a", 1.0)]);
+        let look = |tx: &mut dyn Tx| {
+            let mut counts = Vec::new();
+            for limit in [0, 1] {
+                for index in [UNIT_STATE, PRIMARY] {
+                    counts.push(tx.scan(&UNIT, index, &Range::default(), limit)?.len());
+                }
+            }
+            Ok(counts)
+        };
+        assert_eq!(write(&*store, look), Ok(vec![0, 0, 1, 1]));
+        assert_eq!(read(&*store, look), Ok(vec![0, 0, 1, 1]));
+    });
+}
+
+#[test]
 fn a_later_save_replaces_and_a_removal_removes() {
     on_every_store(|store| {
         save(&*store, vec![ready("a", 1.0), ready("b", 2.0), ready("a", 3.0)]);
