@@ -133,7 +133,7 @@ impl Verb {
     fn run(self, config: &Config, out: Output) -> Result<ExitCode> {
         let vault = Vault::configured(config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let code = runtime.block_on(async {
+        let code = super::wait(&runtime, async {
             match self {
                 Self::Account(verb) => verb.run(&vault, out).await,
                 Self::Sync(args) => args.run(&vault, out).await,

@@ -29,9 +29,10 @@ pub(crate) mod verify;
 pub(crate) mod worker;
 pub(crate) mod workflow;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use anyhow::Result;
+use tokio::runtime::Runtime;
 
 use crate::{
     args::{Cli, Noun},
@@ -75,13 +76,20 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         noun => {
             let config = Config::load(global.config.as_deref(), flags)?;
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let code = runtime.block_on(dispatch(noun, config, out));
+            let code = wait(&runtime, dispatch(noun, config, out));
             // A thread that waits in a read of standard input must not hold the program up.
             runtime.shutdown_background();
             return code;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for a command. It goes by a pointer, since there would be a copy of all commands for each
+/// way in which a runtime can wait.
+fn wait<'f, T>(runtime: &Runtime, command: impl Future<Output = T> + 'f) -> T {
+    let command: Pin<Box<dyn Future<Output = T> + 'f>> = Box::pin(command);
+    runtime.block_on(command)
 }
 
 /// Computes expressions until standard input ends.
