@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use engine::{Applied, CacheOptions, Cached, Engine};
 use model::Backend;
-use server::{Options, RpcOptions};
+use server::{Oidc, Options, RpcOptions};
 use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tokio::{
     sync::{oneshot, watch},
@@ -31,8 +31,9 @@ use crate::{
 #[derive(Args)]
 #[command(after_long_help = "\
 On a loopback address nobody needs a token unless --require-token is given. Any other address, and
---require-token, is refused as long as the store has no token and no user; make the first one with
-`lockstep token create --store` or `lockstep user add --store`.
+--require-token, is refused as long as the store has no token and no user, and no provider gives
+roles (oidc.grants); make the first one with `lockstep token create --store` or `lockstep user add
+--store`.
 SIGINT or SIGTERM ends the server when running requests have ended; a second one ends it at once.
 
 Examples:
@@ -266,9 +267,11 @@ async fn engine_over(
 ) -> Result<Arc<Engine>> {
     let extensions = webhook::extensions(&means.webhooks)?;
     let engine = Engine::extended(store.clone(), engine::clock_of(&store), extensions)?;
-    let closed = [(options.open, options.listen)].into_iter();
-    let closed = closed.chain(front.rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
-    for (_, listen) in closed.filter(|(open, _)| !open) {
+    // Where a provider gives roles, people can sign in before there is any token or user.
+    let has_way_in = options.open || front.oidc.as_ref().is_some_and(Oidc::gives_roles);
+    let http = (!has_way_in).then_some(options.listen);
+    let rpc = front.rpc.as_ref().filter(|rpc| !rpc.open).map(|rpc| rpc.listen);
+    for listen in http.into_iter().chain(rpc) {
         front::refuse_without_tokens(&*engine, listen).await?;
     }
     if engine.take_keys(means.keys.clone()).await? {

@@ -90,6 +90,20 @@ fn the_first_user_opens_a_server_that_asks_everyone() {
 }
 
 #[test]
+fn a_provider_whose_groups_give_roles_opens_one_as_well() {
+    let home = tempfile::tempdir().unwrap();
+    let store = format!("sqlite:{}/queue.db", home.path().display());
+    let (issuer, address) = ("http://127.0.0.1:9", "http://127.0.0.1:8");
+    let flags = ["--store", &store, "--require-token", "--oidc-issuer", issuer];
+    let flags = [&flags[..], &["--oidc-client-id", "lockstep", "--oidc-address", address]].concat();
+    let said = run(&mut lockstep(home.path()), &[&["serve"], &flags[..]].concat()).with_code(2);
+    assert!(said.err.contains("no token and no user"), "{said:?}");
+    let flags = [&flags[..], &["--oidc-grants", "ops=admin@*"]].concat();
+    let server = Server::start_with(home, &flags);
+    server.run(&["spec", "list"]).with_code(6);
+}
+
+#[test]
 fn users_are_for_those_who_may_see_them() {
     let server = Server::start();
     add(&server, &["ann", "--role", "view", "-A"]).with_code(0);

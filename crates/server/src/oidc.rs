@@ -147,6 +147,11 @@ fn refused(why: impl Into<String>) -> Error {
 }
 
 impl Oidc {
+    /// Tells whether groups of the provider give roles here, so that people can come in by it alone.
+    pub fn gives_roles(&self) -> bool {
+        !self.options.grants.is_empty()
+    }
+
     /// Makes the client; the provider is asked when somebody signs in.
     ///
     /// # Errors
