@@ -267,11 +267,11 @@ async fn engine_over(
 ) -> Result<Arc<Engine>> {
     let extensions = webhook::extensions(&means.webhooks)?;
     let engine = Engine::extended(store.clone(), engine::clock_of(&store), extensions)?;
+    let closed = [(options.open, options.listen)].into_iter();
+    let closed = closed.chain(front.rpc.as_ref().map(|rpc| (rpc.open, rpc.listen)));
     // Where a provider gives roles, people can sign in before there is any token or user.
-    let has_way_in = options.open || front.oidc.as_ref().is_some_and(Oidc::gives_roles);
-    let http = (!has_way_in).then_some(options.listen);
-    let rpc = front.rpc.as_ref().filter(|rpc| !rpc.open).map(|rpc| rpc.listen);
-    for listen in http.into_iter().chain(rpc) {
+    let has_people = front.oidc.as_ref().is_some_and(Oidc::gives_roles);
+    for (_, listen) in closed.filter(|(open, _)| !open && !has_people) {
         front::refuse_without_tokens(&*engine, listen).await?;
     }
     if engine.take_keys(means.keys.clone()).await? {
