@@ -237,7 +237,7 @@ impl Tx for KnownTx<'_> {
         layout.check_scan(layout.order(index)?, self.writes)?;
         // A page of no rows would be taken for one behind which there are none.
         if limit == 0 {
-            return Ok(Vec::new());
+            return layout.stretch(layout.order(index)?, range).map(|_| Vec::new());
         }
         let keys = if is_global(layout, index)? || range.prefix.is_empty() {
             self.walk_all(layout, index, range, limit)?
