@@ -4,6 +4,15 @@ use serde_json::{Value, json};
 
 use super::stage::{self, REFUND, check_seen, publish, refund, shop, start, wait_for, work};
 
+/// A workflow that events start.
+const GREETING: &str = "
+document: {dsl: 1.0.3, namespace: shop, name: greeting, version: 1.0.0}
+schedule: {name: on-hello, on: {one: {with: {type: com.acme.hello.v1}}}}
+do:
+- greet:
+    set: {said: hello}
+";
+
 #[test]
 fn publish_and_watch_the_waterfall() {
     let (server, mut browser) = start(1440);
@@ -42,6 +51,20 @@ fn publish_and_watch_the_waterfall() {
         "fetch(location.pathname, {headers: {accept: 'application/json'}}).then(a => a.json())",
     );
     assert_eq!(twin["run"]["state"], "settled", "{twin}");
+    assert!(browser.text("#triggers").contains("has none"), "{}", browser.text("#triggers"));
+
+    // What a publish does to triggers is on its page, and what events do is on the first one.
+    publish(&server, GREETING);
+    let run = shop(&server, &["workflow", "history", "shop/greeting"])["runs"][0]["id"].clone();
+    browser.go(&format!("{}/ui/ns/shop/run/{run}", server.url));
+    let triggers = browser.text("#triggers tbody");
+    assert!(triggers.contains("on-hello") && triggers.contains("added"), "{triggers}");
+    shop(&server, &["event", "send", "com.acme.hello.v1", "--source", "shop", "--data", "{}"]);
+    browser.go(&format!("{}/ui/ns/shop", server.url));
+    let events = browser.text("#events");
+    for shown in ["com.acme.hello.v1", "1 in an hour", "#"] {
+        assert!(events.contains(shown), "{shown}: {events}");
+    }
     check_seen(&browser.take_seen(), &server);
 }
 
