@@ -147,7 +147,7 @@ fn refused(why: impl Into<String>) -> Error {
 }
 
 impl Oidc {
-    /// Tells whether groups of the provider give roles here, so that people can come in by it alone.
+    /// Tells whether groups of the provider give roles here, so that people need nothing else.
     pub fn gives_roles(&self) -> bool {
         !self.options.grants.is_empty()
     }

@@ -163,8 +163,8 @@ impl Applying<'_> {
         self.session.state.record(changes).await
     }
 
-    /// Forgets what neither side has any more, and tells of it: both users removed it, or it was cut
-    /// off that a side followed the other. What one side still has comes back, and is no news.
+    /// Forgets what neither side has any more, and tells of it: users removed it on both, or a side
+    /// followed the other and was cut off. What one side still has comes back, and is no news.
     fn forget(&self, sorted: &Sorted<'_>) -> Vec<Change> {
         if sorted.forgotten.is_empty() {
             return Vec::new();

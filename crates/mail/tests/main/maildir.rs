@@ -64,7 +64,6 @@ fn every_operation_works_in_both_layouts() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "a story is read from top to bottom")]
 async fn exercise(driver: &mut MaildirDriver, layout: Layout) {
     let (inbox, other) = (folder("INBOX"), folder("Lists/rust"));
     assert!(driver.identity(false).await.unwrap().is_none());
