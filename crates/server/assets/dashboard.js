@@ -110,6 +110,10 @@ setInterval(() => {
   }
 }, 1000);
 
+// On a narrow screen the way about is one line, which begins where one is.
+
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Commands to copy.
 
 function decorate(root) {
