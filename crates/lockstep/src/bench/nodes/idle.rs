@@ -15,8 +15,9 @@ pub(super) const PART: &str = "an idle node";
 pub(super) const TRANSACTIONS: &str = "transactions in the database";
 pub(super) const PROCESSOR: &str = "processor time";
 
-/// Until a node that was busy is idle.
-const CALM: Duration = Duration::from_secs(3);
+/// Until a node that was busy is idle, and the database has counted what it did: a connection that
+/// has nothing to do tells its counts after ten seconds.
+const CALM: Duration = Duration::from_secs(15);
 /// How long it is watched.
 const WATCHED: Duration = Duration::from_secs(20);
 
