@@ -220,8 +220,8 @@ impl<C: Control> Driver for Layer<C> {
         keys: Vec<Key>,
     ) -> BoxFuture<'a, Result<HashMap<Key, u64>>> {
         Box::pin(async move {
-            let at = self.at(at)?;
             self.control.before(Operation::List).await?;
+            let at = self.at(at)?;
             self.driver.stamps(&at, keys).await
         })
     }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use askama::Template;
 use model::{
-    Answer, CloudEvent, Counts, Instance, InstanceFilter, InstanceStatus, Namespace, Page, Query,
-    Received, Result, Run, SpecName, SummaryRow, Time, Worker,
+    Answer, Counts, Id, Instance, InstanceFilter, InstanceStatus, Namespace, Page, Query, Result,
+    Run, SpecName, SummaryRow, Time, Worker,
 };
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ const NAMESPACES_MAX: usize = 20;
 /// Rows of each table.
 const ROWS: usize = 12;
 /// Events of each namespace that are counted.
-const EVENTS_MAX: u32 = 100;
+const EVENTS_MAX: u32 = ask::ROWS;
 /// The time of which events are counted.
 const HOUR: Duration = Duration::from_hours(1);
 /// How long a unit may be ready before somebody should know.
@@ -65,13 +65,13 @@ struct Need {
     href: String,
 }
 
-/// An event, and what it did.
+/// An event, and what it started.
 #[derive(Serialize)]
 struct Happened {
     namespace: Namespace,
     at: Time,
-    event: CloudEvent,
-    received: Received,
+    kind: String,
+    started: Vec<Id>,
 }
 
 /// How many there are, or only how many there are at least.
@@ -244,13 +244,11 @@ impl Overview {
         self.workers.extend(active.map(|worker| (namespace.clone(), worker)));
         Ok(())
     }
-}
 
-impl Overview {
     /// Says how many events the last hour had.
     fn event_rate(&self) -> String {
         match &self.events_in_hour {
-            Count { number, .. } if *number == 0 => String::new(),
+            Count { number: 0, .. } => String::new(),
             Count { number, at_least: true } => {
                 format!("{} or more in an hour", show::count(*number as u64))
             }
@@ -267,7 +265,8 @@ impl Overview {
         for (event, received) in found {
             let Some(at) = super::events::time(&event) else { continue };
             if now.since(at) < HOUR {
-                recent.push(Happened { namespace: namespace.clone(), at, event, received });
+                let (kind, started) = (event.kind, received.started);
+                recent.push(Happened { namespace: namespace.clone(), at, kind, started });
             }
         }
         self.events_in_hour.number += recent.len();

@@ -116,6 +116,21 @@ struct WriteTx<'a> {
     overlay: &'a mut Overlay,
 }
 
+impl WriteTx<'_> {
+    /// Puts rows into the overlay; of those whose keys are new there can be none on disk.
+    fn change_all(&mut self, table: &'static Table, docs: Vec<Doc>, are_new: bool) -> Result<()> {
+        let layout = layout(self.layouts, table)?;
+        let mut disk = self.disk.rows(layout);
+        let mut row = Vec::new();
+        for doc in docs {
+            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
+            let disk = (!are_new).then_some(&mut disk);
+            self.overlay.change(layout, &key, Some(row), disk)?;
+        }
+        Ok(())
+    }
+}
+
 impl Tx for WriteTx<'_> {
     fn load(&mut self, table: &'static Table, keys: &[Key]) -> Result<Vec<Option<Doc>>> {
         let layout = layout(self.layouts, table)?;
@@ -130,24 +145,11 @@ impl Tx for WriteTx<'_> {
     }
 
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
-        let layout = layout(self.layouts, table)?;
-        let mut disk = self.disk.rows(layout);
-        let mut row = Vec::new();
-        for doc in docs {
-            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
-            self.overlay.change(layout, &key, Some(row), Some(&mut disk))?;
-        }
-        Ok(())
+        self.change_all(table, docs, false)
     }
 
     fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
-        let layout = layout(self.layouts, table)?;
-        let mut row = Vec::new();
-        for doc in docs {
-            let (key, row) = (layout.key(&doc.key)?, layout.write_row(&doc, &mut row)?.into());
-            self.overlay.change(layout, &key, Some(row), None)?;
-        }
-        Ok(())
+        self.change_all(table, docs, true)
     }
 
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {

@@ -5,9 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::{Context as _, Result};
 
 use super::{Bench, floors::connect};
-use crate::bench::{
-    figure::Figure, http::Place, load::Step as _, names::Order, plan::Plan, server::Server,
-};
+use crate::bench::{figure::Figure, http::Place, load::Step as _, names::Order, plan::Plan};
 
 /// What the figures stand under.
 pub(super) const PART: &str = "an idle node";
@@ -27,46 +25,34 @@ pub(super) fn is_wanted(plan: &Plan) -> bool {
 }
 
 impl Bench<'_> {
-    /// Watches a node that has units, a cached one among them, and a worker that waits, in a
-    /// database of its own: the others are still cleared of what was written and removed before.
+    /// Watches a node that has units, some of which it has read for its cache.
     pub(super) fn idle(&self) -> Result<Vec<Figure>> {
-        let url = self.database("idle")?;
-        let server = Server::start_with(&url, self.folder.path(), &[])?;
+        let (servers, addresses) = self.nodes(1, &[])?;
+        let (server, address) = servers.first().zip(addresses.first()).context("no node")?;
         self.runtime.block_on(async {
-            let place = Place::make(server.address, "idle", Order::Ordered).await?;
+            let place = Place::make(*address, "idle", Order::Ordered).await?;
             place.fill(1_000).await?;
             place.reader(1).await?.step().await
         })?;
         thread::sleep(CALM);
-        let before = (self.transactions(&url)?, server.processor_time()?);
+        let before = (self.transactions()?, server.processor_time()?);
         thread::sleep(WATCHED);
-        let after = (self.transactions(&url)?, server.processor_time()?);
+        let after = (self.transactions()?, server.processor_time()?);
         let seconds = WATCHED.as_secs_f64();
         // The first of our own two questions is counted as well.
         let transactions = (after.0 - before.0).saturating_sub(1) as f64 / seconds;
         let processor = (after.1.saturating_sub(before.1)).as_secs_f64() / seconds * 100.0;
-        server.stop()?;
+        servers.into_iter().try_for_each(|server| server.stop())?;
         Ok(vec![
             Figure::new(PART, TRANSACTIONS, transactions, "a second"),
             Figure::new(PART, PROCESSOR, processor, "% of a core"),
         ])
     }
 
-    /// Makes a database, and gives its address.
-    fn database(&self, name: &str) -> Result<String> {
-        let url = self.cluster.url();
+    /// Counts the transactions that the database has seen.
+    fn transactions(&self) -> Result<u64> {
         self.runtime.block_on(async {
-            let client = connect(&url).await?;
-            anyhow::Ok(client.batch_execute(&format!("CREATE DATABASE {name}")).await?)
-        })?;
-        let (server, _) = url.rsplit_once('/').context("an address without a database")?;
-        Ok(format!("{server}/{name}"))
-    }
-
-    /// Counts the transactions that a database has seen.
-    fn transactions(&self, url: &str) -> Result<u64> {
-        self.runtime.block_on(async {
-            let client = connect(url).await?;
+            let client = connect(&self.cluster.url()).await?;
             let text = "SELECT (xact_commit + xact_rollback)::bigint FROM pg_stat_database \
                         WHERE datname = current_database()";
             let count: i64 = client.query_one(text, &[]).await?.try_get(0)?;

@@ -142,7 +142,12 @@ fn sync_all(drafts: &[Draft]) -> Result<()> {
     thread::scope(|scope| {
         let mut threads = Vec::new();
         for some in drafts.chunks(share) {
-            threads.push(scope.spawn(|| some.iter().try_for_each(Draft::sync)));
+            let sync = move || some.iter().try_for_each(Draft::sync);
+            match thread::Builder::new().spawn_scoped(scope, sync) {
+                Ok(thread) => threads.push(thread),
+                // Where there is no room for another thread, this one does it.
+                Err(_) => sync()?,
+            }
         }
         let failed = |_| Err(Error::Internal("a thread that writes to the disk failed".to_owned()));
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(failed))
