@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::Error;
+use tokio::sync::Notify;
 
 use crate::Job;
 
@@ -12,6 +13,8 @@ use crate::Job;
 pub(crate) struct Inbox {
     state: Mutex<State>,
     changed: Condvar,
+    /// The same for a task that awaits jobs.
+    arrived: Notify,
     jobs_max: usize,
 }
 
@@ -19,13 +22,16 @@ struct State {
     jobs: VecDeque<Box<dyn Job>>,
     /// How many jobs have to be there before a sleeping thread is woken.
     wanted: usize,
+    /// Whether it is a task that waits, and no thread that sleeps.
+    is_awaited: bool,
     closed: bool,
 }
 
 impl Inbox {
     pub(crate) fn new(jobs_max: usize) -> Self {
-        let state = Mutex::new(State { jobs: VecDeque::new(), wanted: 1, closed: false });
-        Self { state, changed: Condvar::new(), jobs_max }
+        let (jobs, wanted) = (VecDeque::new(), 1);
+        let state = Mutex::new(State { jobs, wanted, is_awaited: false, closed: false });
+        Self { state, changed: Condvar::new(), arrived: Notify::new(), jobs_max }
     }
 
     /// Puts a job in, or answers it at once if that cannot be.
@@ -38,9 +44,12 @@ impl Inbox {
         } else {
             state.jobs.push_back(job);
             let is_enough = state.jobs.len() >= state.wanted;
+            let is_awaited = state.is_awaited;
             drop(state);
-            if is_enough {
-                self.changed.notify_one();
+            match (is_enough, is_awaited) {
+                (true, true) => self.arrived.notify_one(),
+                (true, false) => self.changed.notify_one(),
+                (false, _) => {}
             }
             return;
         };
@@ -62,13 +71,33 @@ impl Inbox {
         patience: Duration,
     ) -> VecDeque<Box<dyn Job>> {
         let mut state = self.lock();
-        state.wanted = expected;
+        (state.wanted, state.is_awaited) = (expected, false);
         let is_short = |state: &mut State| state.jobs.len() < state.wanted && !state.closed;
         let waited = self.changed.wait_timeout_while(state, patience, is_short);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.wanted = 1;
         let state = self.wait(state);
         Self::some(state, count)
+    }
+
+    /// Waits until so many jobs are there, or it is closed.
+    pub(crate) async fn arrival(&self, expected: usize) {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut state = self.lock();
+                let is_there = state.jobs.len() >= expected || state.closed;
+                (state.wanted, state.is_awaited) = (if is_there { 1 } else { expected }, !is_there);
+                if is_there {
+                    return;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().jobs.is_empty()
     }
 
     /// Takes up to `count` of the jobs that are there already.
@@ -91,6 +120,7 @@ impl Inbox {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+        self.arrived.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

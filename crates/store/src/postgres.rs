@@ -7,8 +7,10 @@ mod address;
 mod copy;
 mod failure;
 mod fetch;
+mod flight;
 mod flush;
 mod glance;
+mod group;
 mod hints;
 mod known;
 mod link;
@@ -101,17 +103,10 @@ impl Postgres {
             .name("store-hints".to_owned())
             .spawn(move || hints::run(&told, &at, &waits))
             .map_err(|error| Error::Unavailable(format!("cannot start a thread: {error}")))?;
-        let writer = Writer {
-            hints: Arc::clone(&hints),
-            address,
-            link: None,
-            known: Known::new(&LAYOUTS),
-            inbox: Arc::clone(&writes.inbox),
-            time: Arc::clone(&time),
-            assumed: Vec::new(),
-        };
-        let runtime = runtime()?;
-        writes.spawn("store-write", move || writer.run(&runtime))?;
+        let (runtime, inbox) = (runtime()?, Arc::clone(&writes.inbox));
+        let (tells, clock) = (Arc::clone(&hints), Arc::clone(&time));
+        let write = move || Writer::new(address, inbox, clock, tells).run(&runtime);
+        writes.spawn("store-write", write)?;
         Ok(Self { reads, writes, time, hints, hinting: Some(hinting) })
     }
 }

@@ -143,18 +143,20 @@ fn read_scans(store: &dyn Store) -> Vec<Vec<Doc>> {
 type Transaction = (Vec<Step>, bool);
 
 fn transactions() -> impl Strategy<Value = Vec<Transaction>> {
-    vec((vec(step(), 1..8), prop::bool::weighted(0.3)), 1..12).prop_map(numbered)
+    vec((vec(step(), 1..8), prop::bool::weighted(0.3)), 1..12).prop_map(|mut transactions| {
+        give_ids(transactions.iter_mut());
+        transactions
+    })
 }
 
 /// Gives rows that are inserted ids that no other row has.
-fn numbered(mut transactions: Vec<Transaction>) -> Vec<Transaction> {
+fn give_ids<'t>(transactions: impl Iterator<Item = &'t mut Transaction>) {
     let mut ids = 1_000..;
-    for step in transactions.iter_mut().flat_map(|(steps, _)| steps) {
+    for step in transactions.flat_map(|(steps, _)| steps) {
         if let Step::Insert(docs) = step {
             docs.iter_mut().zip(&mut ids).for_each(|(doc, id)| doc.key[2] = int(id));
         }
     }
-    transactions
 }
 
 /// Submits all transactions, and then waits for what each has seen.
@@ -229,7 +231,8 @@ proptest! {
 
     /// What each of several nodes knows of a namespace is what the others have made of it.
     #[test]
-    fn nodes_look_like_memory(transactions in vec((transactions(), 0..3_usize), 1..6)) {
+    fn nodes_look_like_memory(mut transactions in vec((transactions(), 0..3_usize), 1..6)) {
+        give_ids(transactions.iter_mut().flat_map(|(transactions, _)| transactions));
         let url = cluster::url();
         let memory = Memory::new();
         let nodes: Vec<_> = (0..3).map(|_| open_postgres(&url)).collect();

@@ -175,8 +175,12 @@ fn no_statement_reads_a_whole_table() {
     assert_eq!(scans("seq_scan"), indexes as u64);
 }
 
-/// Adds one to the number in a row, under the lock of its namespace.
 fn count_up(tx: &mut dyn Tx) -> Result<i64> {
+    count_up_in(tx, b"counter")
+}
+
+/// Adds one to the number in a row, under the lock of its namespace.
+fn count_up_in(tx: &mut dyn Tx, name: &'static [u8]) -> Result<i64> {
     let key = vec![text("shared")];
     let head = tx.load(&NAMESPACE, std::slice::from_ref(&key))?.pop().flatten();
     let revision = match &head {
@@ -185,7 +189,7 @@ fn count_up(tx: &mut dyn Tx) -> Result<i64> {
     };
     let columns = vec![int(7), int(7), int(revision), int(0)];
     tx.save(&NAMESPACE, vec![Doc { key, columns, body: vec![] }])?;
-    let counter = vec![int(7), int(1), Value::Bytes((*b"counter").into())];
+    let counter = vec![int(7), int(1), Value::Bytes(name.into())];
     let found = tx.load(&UNIT, std::slice::from_ref(&counter))?.pop().flatten();
     let count = found.map_or(Ok(0), |doc| doc.columns[1].as_int())? + 1;
     let columns = vec![int(1), int(count), Value::Null, Value::Null, Value::Null];
@@ -268,6 +272,35 @@ fn a_node_that_takes_itself_to_be_alone_changes_nothing_that_it_has_not_seen() {
     assert_eq!(write(&third, look), Ok(Some(5)));
     assert_eq!(write(&nodes[1], count_up), Ok(6));
     assert_eq!(write(&third, look), Ok(Some(6)));
+}
+
+/// A node that is alone guesses that a unit of which it knows nothing is new.
+#[test]
+fn a_unit_that_is_guessed_to_be_new_and_is_not_keeps_what_it_was() {
+    let url = cluster::url();
+    let before = open_postgres(&url);
+    for count in 1..=3 {
+        assert_eq!(write(&before, count_up), Ok(count));
+        assert_eq!(write(&before, |tx| count_up_in(tx, b"other")), Ok(count));
+    }
+    drop(before);
+    let store = open_postgres(&url);
+    assert_eq!(write(&store, count_up), Ok(4));
+    assert_eq!(write(&store, |tx| count_up_in(tx, b"other")), Ok(4));
+    // Where nothing is inserted, no key says that the guess was wrong.
+    let store = open_postgres(&url);
+    assert_eq!(write(&store, count_up), Ok(5));
+    let look = |name: &'static [u8]| {
+        move |tx: &mut dyn Tx| {
+            tx.load(&NAMESPACE, &[vec![text("shared")]])?;
+            let key = vec![int(7), int(1), Value::Bytes(name.into())];
+            let found = tx.load(&UNIT, &[key])?.pop().flatten();
+            found.map(|doc| doc.columns[1].as_int()).transpose()
+        }
+    };
+    assert_eq!(write(&store, look(b"other")), Ok(Some(4)));
+    assert_eq!(write(&store, look(b"none")), Ok(None));
+    assert_eq!(rows(&url, "SELECT count(*)::text FROM history"), ["9"]);
 }
 
 #[test]

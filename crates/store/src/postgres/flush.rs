@@ -1,9 +1,9 @@
-//! Writing a group: a few statements and the commit, sent at once.
+//! Writing a group: one statement for all that it changed.
 
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, join_all};
-use model::Error;
+use model::{Error, Result};
 
 use super::address::Address;
 use super::failure::{Failure, Outcome};
@@ -11,7 +11,7 @@ use super::known::Difference;
 use super::link::{Link, TIME};
 use super::part::Bytes;
 use super::shipment::{self, Parcel};
-use super::texts::Text;
+use super::texts::{self, Text};
 use super::wire::{self, Array};
 use crate::layout::{Layout, layout};
 use crate::ordered::damaged;
@@ -24,18 +24,10 @@ const ASK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Gives the texts that a writer needs in any case.
 pub(crate) fn texts(layouts: &[Layout]) -> Vec<Text> {
-    let of_table = |layout: &Layout| {
-        let (table, lock) = (layout.table.id, layout.is_head());
-        [Text::Load { table, lock }, Text::Put(table), Text::Delete(table)]
-    };
+    let load = |layout: &Layout| Text::Load { table: layout.table.id, lock: layout.is_head() };
     let plain = ["BEGIN", "COMMIT", TIME, shipment::FIND, shipment::SHIP, shipment::REMOVE];
     let checks = [true, false].map(|lock| Text::Check { lock });
-    plain
-        .map(Text::from)
-        .into_iter()
-        .chain(checks)
-        .chain(layouts.iter().flat_map(of_table))
-        .collect()
+    plain.map(Text::from).into_iter().chain(checks).chain(layouts.iter().map(load)).collect()
 }
 
 /// Makes sure that namespaces are at the revisions that they are assumed to be at, and locks their
@@ -46,51 +38,94 @@ pub(crate) async fn check(
     assumed: &[(Bytes, i64)],
     lock: bool,
 ) -> Outcome<()> {
-    let layout = layout(layouts, &tables::NAMESPACE)?;
-    let mut arrays = wire::keys(layout, assumed.iter().map(|(key, _)| &**key))?;
-    arrays.push(Array::Int(assumed.iter().map(|(_, revision)| Some(*revision)).collect()));
+    let arrays = revisions(layouts, assumed)?;
     let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
     let found = link.query(Text::Check { lock }, &parameters).await?;
     if found.len() == assumed.len() { Ok(()) } else { Err(damaged().into()) }
 }
 
-/// Writes what was changed and commits, with one round trip.
-pub(crate) async fn flush(
+fn revisions<'a>(layouts: &[Layout], assumed: &'a [(Bytes, i64)]) -> Result<Vec<Array<'a>>> {
+    let layout = layout(layouts, &tables::NAMESPACE)?;
+    let mut arrays = wire::keys(layout, assumed.iter().map(|(key, _)| &**key))?;
+    arrays.push(Array::Int(assumed.iter().map(|(_, revision)| Some(*revision)).collect()));
+    Ok(arrays)
+}
+
+/// Writes what was changed, as a transaction of its own that comes to nothing if a namespace is not
+/// at the revision that it is assumed to be at.
+pub(crate) async fn write(
+    link: &Link,
+    layouts: &[Layout],
+    differences: &[Difference],
+    assumed: &[(Bytes, i64)],
+) -> Outcome<()> {
+    let (mut what, mut arrays) = changes(layouts, differences)?;
+    if !assumed.is_empty() {
+        what.checks = true;
+        arrays.extend(revisions(layouts, assumed)?);
+    }
+    execute(link, what, &arrays).await
+}
+
+/// Writes what was changed and commits the transaction that is open, with one round trip.
+pub(crate) async fn commit(
     link: &Link,
     layouts: &[Layout],
     differences: &[Difference],
     parcels: &[Parcel],
 ) -> Outcome<()> {
-    let mut statements: Vec<(Text, Vec<Array>)> = Vec::new();
-    for of_table in differences.chunk_by(|one, other| one.table == other.table) {
-        let layout = of_table.first().and_then(|difference| layouts.get(difference.table));
-        let layout = layout.ok_or_else(damaged)?;
-        let gone = of_table.iter().filter(|difference| difference.now.is_none());
-        let gone: Vec<&[u8]> = gone.map(|difference| &*difference.key).collect();
-        if !gone.is_empty() {
-            let keys = wire::keys(layout, gone.into_iter())?;
-            statements.push((Text::Delete(layout.table.id), keys));
-        }
-        let here = of_table.iter().filter_map(|d| Some((&d.key, d.now.as_ref()?)));
-        let here: Vec<(&Bytes, &Bytes)> = here.collect();
-        if !here.is_empty() {
-            statements.push((Text::Put(layout.table.id), wire::rows(layout, &here)?));
-        }
+    let (what, arrays) = changes(layouts, differences)?;
+    if !differences.is_empty() {
+        // What is sent together must not wait for each other.
+        link.prepare([Text::Group(what)]).await?;
     }
-    let sent = statements.iter().map(|(text, arrays)| {
-        async move {
-            let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
-            link.execute(*text, &parameters).await.map(drop)
-        }
-        .boxed_local()
-    });
+    let written =
+        async { if differences.is_empty() { Ok(()) } else { execute(link, what, &arrays).await } };
     let shipped = parcels.iter().map(|parcel| parcel.send(link).boxed_local());
-    let committed = async { link.execute("COMMIT", &[]).await.map(drop) }.boxed_local();
-    let outcomes = join_all(sent.chain(shipped).chain([committed])).await;
+    let committed = async { link.execute("COMMIT", &[]).await.map(drop) };
+    let sent = [written.boxed_local()].into_iter().chain(shipped);
+    let outcomes = join_all(sent.chain([committed.boxed_local()])).await;
     // What PostgreSQL refused says more than that the transaction then came to nothing.
     let rank = |failure: &Failure| matches!(failure, Failure::Lost(_));
     let failures = outcomes.into_iter().filter_map(Result::err);
     failures.min_by_key(rank).map_or(Ok(()), Err)
+}
+
+async fn execute(link: &Link, what: texts::Group, arrays: &[Array<'_>]) -> Outcome<()> {
+    let parameters: Vec<_> = arrays.iter().map(Array::parameter).collect();
+    link.execute(Text::Group(what), &parameters).await.map(drop)
+}
+
+/// Says what was changed, with the parameters in the order of the statement.
+fn changes<'d>(
+    layouts: &[Layout],
+    differences: &'d [Difference],
+) -> Result<(texts::Group, Vec<Array<'d>>)> {
+    let (mut what, mut arrays) = (texts::Group::default(), Vec::new());
+    for of_table in differences.chunk_by(|one, other| one.table == other.table) {
+        let layout = of_table.first().and_then(|difference| layouts.get(difference.table));
+        let layout = layout.ok_or_else(damaged)?;
+        let bit = 1 << layout.table.id;
+        let (mut gone, mut new, mut here) = (Vec::new(), Vec::new(), Vec::new());
+        for Difference { key, now, is_new, .. } in of_table {
+            match now {
+                None => gone.push(&**key),
+                Some(row) if *is_new => new.push((key, row)),
+                Some(row) => here.push((key, row)),
+            }
+        }
+        if !gone.is_empty() {
+            what.deletes |= bit;
+            arrays.extend(wire::keys(layout, gone.into_iter())?);
+        }
+        for (tables, rows) in [(&mut what.inserts, new), (&mut what.puts, here)] {
+            if !rows.is_empty() {
+                *tables |= bit;
+                arrays.extend(wire::rows(layout, &rows)?);
+            }
+        }
+    }
+    Ok((what, arrays))
 }
 
 /// Tells whether a commit has happened whose answer never came: whether its history is there.

@@ -1,5 +1,6 @@
 //! What a node looks at again and again, brought by one small statement that commits by itself.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_postgres::Row;
@@ -11,7 +12,7 @@ use super::part::Bytes;
 use super::texts::{GLANCED, Text, global_orders};
 use super::wire;
 use crate::Glance;
-use crate::layout::layout;
+use crate::layout::{Layout, layout};
 use crate::ordered::{Plain, damaged};
 
 /// Saves what is to be saved, and takes note of all that the job can ask for.
@@ -22,28 +23,37 @@ pub(crate) async fn glance(
     time: &DatabaseTime,
 ) -> Outcome<()> {
     let layouts = known.layouts;
-    let (mut arrays, mut saved) = (Vec::new(), None);
-    if let Some((table, doc)) = &glance.save {
+    let saved: Option<(&Layout, Bytes, Bytes)> = match &glance.save {
+        Some((table, doc)) => {
+            let layout = layout(layouts, table)?;
+            Some((layout, layout.key(&doc.key)?.into(), layout.row(doc)?.into()))
+        }
+        None => None,
+    };
+    let mut asked: Vec<(&Layout, Vec<Bytes>)> = Vec::new();
+    for (table, keys) in GLANCED.into_iter().zip([&glance.namespaces, &glance.counters]) {
         let layout = layout(layouts, table)?;
-        let (key, row) = (layout.key(&doc.key)?.into(), layout.row(doc)?.into());
-        arrays = wire::rows(layout, &[(&key, &row)])?;
-        saved = Some(table.id);
+        let key = |key: &crate::Key| layout.key(key).map(Bytes::from);
+        asked.push((layout, keys.iter().map(key).collect::<Result<_, _>>()?));
     }
-    let mut keys = Vec::new();
-    for (table, asked) in GLANCED.into_iter().zip([&glance.namespaces, &glance.counters]) {
-        let layout = layout(layouts, table)?;
-        let of_table = asked.iter().map(|key| layout.key(key)).collect::<Result<Vec<_>, _>>()?;
-        arrays.extend(wire::keys(layout, of_table.iter().map(Vec::as_slice))?);
-        keys.extend(of_table.into_iter().map(|key| (table.id, key)));
+    let mut arrays = Vec::new();
+    if let Some((layout, key, row)) = &saved {
+        arrays = wire::rows(layout, &[(key, row)])?;
+    }
+    for (layout, keys) in &asked {
+        arrays.extend(wire::keys(layout, keys.iter().map(|key| &**key))?);
     }
     let parameters: Vec<_> = arrays.iter().map(wire::Array::parameter).collect();
+    let saved = saved.as_ref().map(|(layout, ..)| layout.table.id);
     let sent = Instant::now();
     for row in link.query(Text::Glance(saved), &parameters).await? {
         learn(known, &row, time, sent)?;
     }
-    for (table, key) in keys {
-        // Those that were found are known by now.
-        known.learn(table, key.into(), None)?;
+    for (layout, keys) in &asked {
+        for key in keys {
+            // Those that were found are known by now.
+            known.learn(layout.table.id, Arc::clone(key), None)?;
+        }
     }
     Ok(())
 }
@@ -56,7 +66,7 @@ fn learn(known: &mut Known, row: &Row, time: &DatabaseTime, sent: Instant) -> Ou
         let mut numbers = numbers.into_iter();
         let now = numbers.next().flatten().ok_or_else(damaged)?;
         time.note(now, sent);
-        let first = |(layout, index, _): (&crate::layout::Layout, usize, usize)| {
+        let first = |(layout, index, _): (&Layout, usize, usize)| {
             let value = numbers.next().flatten().map(encoded);
             (layout.table.id, index, value)
         };

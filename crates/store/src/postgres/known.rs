@@ -10,19 +10,23 @@
 //! Where no other node has written for a while, the namespace's row is assumed to be as it was.
 //! Then the lock is only taken along with the commit, which comes to nothing if that is not so.
 
+mod guesses;
 mod heads;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use model::Result;
 
-use super::part::{Bytes, Part, Row};
+use super::missing::Missing;
+use super::part::{Bytes, Part, Row, is_global};
 use super::shipment::Shipment;
 use super::spans::End;
 use crate::layout::{Layout, layout};
 use crate::ordered::damaged;
-use crate::{Table, tables};
+use crate::{Table, Value, tables};
+use guesses::Guesses;
 use heads::Head;
 pub(crate) use heads::{Seen, ids, seen};
 
@@ -36,9 +40,9 @@ const NEVER_KEPT: [&Table; 2] = [&tables::REQUEST, &tables::HISTORY];
 pub(crate) struct Known {
     pub(crate) layouts: &'static [Layout],
     /// By incarnation or lasting id of the namespace.
-    kept: HashMap<i64, Part>,
+    kept: HashMap<i64, Part, RandomState>,
     /// The namespaces whose rows are locked, by the same ids.
-    locked: HashSet<i64>,
+    locked: HashSet<i64, RandomState>,
     /// Rows of namespaces that are not locked.
     loose: Part,
     /// Rows of tables that belong to no namespace.
@@ -46,17 +50,18 @@ pub(crate) struct Known {
     /// Stretches of orders that go through all namespaces.
     pub(crate) pages: Vec<Page>,
     /// Each namespace as it was when it was unlocked.
-    seen: HashMap<Bytes, Head>,
+    seen: HashMap<Bytes, Head, RandomState>,
     /// The namespaces that this group assumes to be as they were.
     assumed: Vec<Bytes>,
     /// Whether more may be assumed: not once a transaction is open.
     may_assume: bool,
     /// What other nodes have shipped, until it is taken in.
     shipments: Vec<Shipment>,
+    pub(crate) guesses: Guesses,
     changed: Vec<(usize, Bytes)>,
     undo: Vec<Undo>,
     /// At most the first field, encoded, of each order that goes through all namespaces.
-    firsts: HashMap<(usize, usize), Option<Bytes>>,
+    firsts: HashMap<(usize, usize), Option<Bytes>, RandomState>,
 }
 
 /// A stretch of an order that goes through all namespaces, as it is in the database.
@@ -81,6 +86,8 @@ pub(crate) struct Difference {
     pub(crate) table: usize,
     pub(crate) key: Bytes,
     pub(crate) now: Option<Bytes>,
+    /// Whether it is certain that there is none in the database.
+    pub(crate) is_new: bool,
 }
 
 impl Known {
@@ -90,27 +97,33 @@ impl Known {
             loose: Part::new(layouts),
             heads: Part::new(layouts),
             layouts,
-            kept: HashMap::new(),
-            locked: HashSet::new(),
+            kept: HashMap::default(),
+            locked: HashSet::default(),
             pages: Vec::new(),
-            seen: HashMap::new(),
+            seen: HashMap::default(),
             assumed: Vec::new(),
             may_assume: true,
             shipments: Vec::new(),
+            guesses: Guesses::default(),
             changed: Vec::new(),
             undo: Vec::new(),
-            firsts: HashMap::new(),
+            firsts: HashMap::default(),
         }
     }
 
     /// Tells whether rows of a table are forgotten at the end of each group.
-    pub(crate) fn is_never_kept(table: &Table) -> bool {
-        NEVER_KEPT.iter().any(|never| never.id == table.id)
+    pub(crate) fn is_never_kept(table: usize) -> bool {
+        NEVER_KEPT.iter().any(|never| never.id == table)
     }
 
     /// Gives the layout of a table.
     pub(crate) fn layout(&self, table: &'static Table) -> Result<&'static Layout> {
         layout(self.layouts, table)
+    }
+
+    /// Tells whether a row belongs to a namespace that is locked.
+    fn is_guarded(&self, layout: &Layout, key: &[u8]) -> Result<bool> {
+        Ok(layout.namespace(key)?.is_some_and(|id| self.locked.contains(&id)))
     }
 
     /// Gives the part in which the rows of a namespace are, or those of tables that have none.
@@ -186,13 +199,19 @@ impl Known {
         part.cover(layout, index, start, end)
     }
 
-    /// Changes a row.
-    pub(crate) fn change(&mut self, table: usize, key: Bytes, new: Option<Bytes>) -> Result<()> {
+    /// Changes a row; with `is_first` there never was one with this key.
+    pub(crate) fn change(
+        &mut self,
+        table: usize,
+        key: Bytes,
+        new: Option<Bytes>,
+        is_first: bool,
+    ) -> Result<()> {
         self.lower_firsts(table, &key, new.as_deref())?;
         let layout = self.layouts.get(table).ok_or_else(damaged)?;
         let namespace = layout.namespace(&key)?;
         let (part, layout) = self.part_mut(table, namespace)?;
-        let old = part.change(layout, &key, new)?;
+        let old = part.change(layout, &key, new, is_first)?;
         if !old.as_ref().is_some_and(|row| row.is_changed) {
             self.changed.push((table, Arc::clone(&key)));
         }
@@ -233,8 +252,10 @@ impl Known {
             let layout = self.layouts.get(*table).ok_or_else(damaged)?;
             let row = self.row(layout, key)?.ok_or_else(damaged)?;
             if row.stored.as_ref() != Some(&row.now) {
+                // Where nothing is locked, another node may insert the same.
+                let is_new = row.stored == Some(None) && self.is_guarded(layout, key)?;
                 let (key, now) = (Arc::clone(key), row.now.clone());
-                differences.push(Difference { table: *table, key, now });
+                differences.push(Difference { table: *table, key, now, is_new });
             }
         }
         // Rows are written in one order by everyone, and neighbours share pages.
@@ -270,6 +291,7 @@ impl Known {
         self.pages.clear();
         self.assumed.clear();
         self.shipments.clear();
+        self.guesses.end_group();
         self.may_assume = true;
         self.loose = Part::new(self.layouts);
         self.heads = Part::new(self.layouts);
@@ -279,16 +301,41 @@ impl Known {
                 part.forget(layout(self.layouts, table)?)?;
             }
         }
-        if self.kept.values().map(Part::bytes).sum::<usize>() > KEPT_BYTES_MAX {
-            self.kept.clear();
-            self.seen.clear();
-        }
         Ok(())
     }
 
-    /// Ends a group that left nothing in the database.
+    /// Tells whether more is kept than should be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.values().map(Part::bytes).sum::<usize>() > KEPT_BYTES_MAX
+    }
+
+    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
+        let guesses = std::mem::take(&mut self.guesses);
         *self = Self::new(self.layouts);
+        self.guesses = guesses.after_failure();
+    }
+
+    /// Tells whether all that is missing belongs to namespaces that are locked, or assumed to be
+    /// as they were and to be locked in the end.
+    pub(crate) fn guards(&self, missing: &Missing) -> Result<bool> {
+        for (table, keys) in &missing.rows {
+            let layout = self.layouts.get(*table).ok_or_else(damaged)?;
+            for key in keys {
+                if !self.is_guarded(layout, key)? {
+                    return Ok(false);
+                }
+            }
+        }
+        for wanted in &missing.stretches {
+            let layout = self.layouts.get(wanted.table).ok_or_else(damaged)?;
+            let id = wanted.prefix.first().map(Value::as_int).transpose()?;
+            let is_guarded = id.is_some_and(|id| self.locked.contains(&id));
+            if is_global(layout, wanted.index)? || !is_guarded {
+                return Ok(false);
+            }
+        }
+        Ok(!missing.firsts)
     }
 
     /// Gives at most the first field of an order that goes through all namespaces; outer `None`

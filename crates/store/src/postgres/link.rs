@@ -20,6 +20,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// lost: longer than the server itself waits for a lock.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
+/// Statements that stay prepared: many more than there are kinds of groups in practice.
+const STATEMENTS_MAX: usize = 500;
+
 /// Asks for the time in microseconds since 1970.
 pub(crate) const TIME: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
@@ -86,7 +89,12 @@ impl Link {
             return Ok(statement);
         }
         let statement = answered(self.client.prepare(&text.words()?)).await?;
-        self.statements.borrow_mut().insert(text, statement.clone());
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= STATEMENTS_MAX {
+            // Others were prepared ahead for good.
+            statements.retain(|text, _| !matches!(text, Text::Group(_)));
+        }
+        statements.insert(text, statement.clone());
         Ok(statement)
     }
 
@@ -103,11 +111,16 @@ impl Link {
     /// Begins a transaction, and asks for the time unless that was done just now; all with one
     /// round trip, together with what is sent at once behind it.
     pub(crate) async fn begin(&self, text: &'static str, time: &DatabaseTime) -> Outcome<()> {
+        try_join(self.execute(text, &[]), self.ask_time(time)).await.map(drop)
+    }
+
+    /// Asks for the time unless that was done just now.
+    pub(crate) async fn ask_time(&self, time: &DatabaseTime) -> Outcome<()> {
         if !time.is_old() {
-            return self.execute(text, &[]).await.map(drop);
+            return Ok(());
         }
         let sent = Instant::now();
-        let (_, rows) = try_join(self.execute(text, &[]), self.query(TIME, &[])).await?;
+        let rows = self.query(TIME, &[]).await?;
         if let Some(micros) = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()? {
             time.note(micros, sent);
         }

@@ -36,6 +36,12 @@ pub(crate) struct Wanted {
 }
 
 impl Missing {
+    /// Tells whether rows of one of some tables are wanted.
+    pub(crate) fn wants_any(&self, mut tables: impl FnMut(usize) -> bool) -> bool {
+        let of_stretches = self.stretches.iter().map(|wanted| wanted.table);
+        self.rows.keys().copied().chain(of_stretches).any(&mut tables)
+    }
+
     /// Wants a row.
     pub(crate) fn row(&mut self, table: usize, key: Vec<u8>) {
         self.rows.entry(table).or_default().insert(key);

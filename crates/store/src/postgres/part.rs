@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use model::Result;
 
 use super::spans::{End, Spans};
@@ -28,7 +29,7 @@ pub(crate) struct Part {
 /// The rows of one table in a part.
 #[derive(Debug, Default)]
 struct Rows {
-    rows: HashMap<Bytes, Row>,
+    rows: HashMap<Bytes, Row, RandomState>,
     /// One for each index, and the last for the primary key.
     orders: Vec<Walk>,
 }
@@ -62,7 +63,7 @@ impl Part {
     /// Makes a part of which nothing is known.
     pub(crate) fn new(layouts: &[Layout]) -> Self {
         let rows = |layout: &Layout| Rows {
-            rows: HashMap::new(),
+            rows: HashMap::default(),
             orders: (0..=layout.orders().len()).map(|_| Walk::default()).collect(),
         };
         Self { tables: layouts.iter().map(rows).collect(), bytes: 0 }
@@ -105,25 +106,30 @@ impl Part {
         key: Bytes,
         stored: Option<Bytes>,
     ) -> Result<()> {
-        self.change(layout, &key, stored.clone())?;
+        self.change(layout, &key, stored.clone(), false)?;
         if let Some(row) = self.row_mut(layout, &key) {
             (row.stored, row.is_changed) = (Some(stored), false);
         }
         Ok(())
     }
 
-    /// Changes a row, known or not, and gives what was known of it.
+    /// Changes a row, known or not, and gives what was known of it; with `is_first` there never was
+    /// one with this key.
     pub(crate) fn change(
         &mut self,
         layout: &Layout,
         key: &Bytes,
         new: Option<Bytes>,
+        is_first: bool,
     ) -> Result<Option<Row>> {
         let rows = self.tables.get_mut(layout.table.id).ok_or_else(damaged)?;
         let old = rows.rows.get(key).cloned();
         let was = old.as_ref().and_then(|row| row.now.as_deref());
         follow(&mut rows.orders, layout, key, was, new.as_deref())?;
-        let stored = old.as_ref().and_then(|row| row.stored.clone());
+        let stored = match &old {
+            Some(row) => row.stored.clone(),
+            None => is_first.then_some(None),
+        };
         match &old {
             None => self.bytes += bytes(key, new.as_ref()),
             Some(old) => {
@@ -192,6 +198,16 @@ impl Part {
     ) -> Result<()> {
         let walk = self.tables.get_mut(layout.table.id).ok_or_else(damaged)?;
         walk.orders.get_mut(place(layout, index)).ok_or_else(damaged)?.spans.add(start, end);
+        Ok(())
+    }
+
+    /// Forgets that there is no row with a key.
+    pub(crate) fn forget_row(&mut self, layout: &Layout, key: &[u8]) -> Result<()> {
+        let rows = self.tables.get_mut(layout.table.id).ok_or_else(damaged)?;
+        if let Some((key, row)) = rows.rows.remove_entry(key) {
+            self.bytes = self.bytes.saturating_sub(bytes(&key, row.now.as_ref()));
+            follow(&mut rows.orders, layout, &key, row.now.as_deref(), None)?;
+        }
         Ok(())
     }
 

@@ -109,11 +109,11 @@ pub(crate) fn pack(known: &Known, differences: &[Difference]) -> Result<Vec<Parc
 /// Encodes all changes in a namespace that others keep something of; none if they are too large.
 fn body(known: &Known, namespace: Seen, differences: &[Difference]) -> Result<Option<Vec<u8>>> {
     let mut body = FORM.to_vec();
-    for Difference { table, key, now } in differences {
+    for Difference { table, key, now, .. } in differences {
         let layout = known.layouts.get(*table).ok_or_else(damaged)?;
         let id = layout.namespace(key)?;
         let is_its = ids(namespace).any(|its| id == Some(its));
-        if !is_its || Known::is_never_kept(layout.table) {
+        if !is_its || Known::is_never_kept(*table) {
             continue;
         }
         put(&mut body, &u16::try_from(*table).map_err(|_| damaged())?.to_be_bytes());

@@ -24,8 +24,8 @@ pub(crate) enum Text {
     Load { table: usize, lock: bool },
     /// Inserts rows of a table, or replaces those with the same keys.
     Put(usize),
-    /// Deletes rows of a table by their keys.
-    Delete(usize),
+    /// Writes all that a group of jobs has changed.
+    Group(Group),
     /// Counts the rows of a table.
     Count(usize),
     /// Fails if a namespace is not at the revision that is assumed of it; with `lock` it locks
@@ -52,10 +52,10 @@ impl Text {
         Ok(match self {
             Self::Plain(words) => words.to_owned(),
             Self::Load { table, lock } => load(layout(table)?, lock),
-            Self::Put(table) => put(layout(table)?),
-            Self::Delete(table) => delete(layout(table)?),
+            Self::Put(table) => put(layout(table)?, 1),
+            Self::Group(what) => group(what)?,
             Self::Count(table) => format!("SELECT count(*) FROM {}", layout(table)?.table.name),
-            Self::Check { lock } => check(lock),
+            Self::Check { lock } => check(lock, 1),
             Self::Scan { table, index, shape } => {
                 let layout = layout(table)?;
                 scan(layout, index, layout.order(index)?, shape)
@@ -83,13 +83,52 @@ pub(crate) fn global_orders() -> Result<Vec<(&'static Layout, usize, usize)>> {
     Ok(orders)
 }
 
+/// What a group of jobs has changed, as sets of tables by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Group {
+    /// Of these, rows are deleted.
+    pub(crate) deletes: u64,
+    /// Of these, rows are inserted that are certain not to be there.
+    pub(crate) inserts: u64,
+    /// Of these, rows are inserted or replaced.
+    pub(crate) puts: u64,
+    /// Whether it locks namespaces first, and fails if one is not as it is assumed to be.
+    pub(crate) checks: bool,
+}
+
+const _: () = assert!(tables::ALL.len() <= 64, "a set of tables is 64 bits");
+
+/// Everything is one statement, so that it costs one message and one plan, and is a transaction by
+/// itself where none is open. What is selected runs first, and so locks and checks first; the
+/// changes have nothing to do with each other.
+fn group(what: Group) -> Result<String> {
+    let (mut parts, mut place) = (Vec::new(), 1);
+    for layout in LAYOUTS.iter() {
+        let (id, keys) = (layout.table.id, layout.table.key.len());
+        let columns = keys + layout.table.columns.len() + 1;
+        let changes = [
+            (what.deletes, keys, delete as fn(&Layout, usize) -> String),
+            (what.inserts, columns, insert),
+            (what.puts, columns, put),
+        ];
+        for (tables, parameters, text) in changes {
+            if tables & (1 << id) != 0 {
+                parts.push(format!("c{place} AS ({})", text(layout, place)));
+                place += parameters;
+            }
+        }
+    }
+    let last = if what.checks { check(true, place) } else { "SELECT 0".to_owned() };
+    Ok(format!("WITH {} {last}", parts.join(", ")))
+}
+
 fn load(layout: &Layout, lock: bool) -> String {
     let table = layout.table.name;
     let keys = layout.table.key;
     let text = format!(
         "SELECT {} FROM {} JOIN {table} t ON {}",
         all(layout, "t."),
-        arrays(keys.iter(), "k"),
+        arrays(keys.iter(), "k", 1),
         equal(keys),
     );
     if lock {
@@ -100,37 +139,46 @@ fn load(layout: &Layout, lock: bool) -> String {
 }
 
 /// What fails stands in the log of the server, for people to read.
-fn check(lock: bool) -> String {
+fn check(lock: bool, place: usize) -> String {
     let (table, words) = (tables::NAMESPACE.name, "another node has written in ");
+    let next = place + 1;
     let text = format!(
         "SELECT CASE t.revision WHEN k.revision THEN 0 ELSE ('{words}' || t.name)::bigint END
-         FROM unnest($1::text[], $2::bigint[]) k (name, revision) JOIN {table} t ON t.name = k.name
+         FROM unnest(${place}::text[], ${next}::bigint[]) k (name, revision) JOIN {table} t ON t.name = k.name
          ORDER BY t.name"
     );
     if lock { text + " FOR UPDATE OF t" } else { text }
 }
 
-fn put(layout: &Layout) -> String {
+const BODY: Column = Column { name: "body", kind: Kind::Bytes };
+
+fn insert(layout: &Layout, place: usize) -> String {
     let (keys, columns) = (layout.table.key, layout.table.columns);
-    let body = Column { name: "body", kind: Kind::Bytes };
-    let sets = columns.iter().chain([&body]);
-    let sets: Vec<String> = sets.map(|c| format!("{0} = excluded.{0}", c.name)).collect();
     format!(
-        "INSERT INTO {} ({}) SELECT * FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+        "INSERT INTO {} ({}) SELECT * FROM {}",
         layout.table.name,
         all(layout, ""),
-        arrays(keys.iter().chain(columns).chain([&body]), "r"),
-        names(keys.iter(), ""),
+        arrays(keys.iter().chain(columns).chain([&BODY]), "r", place),
+    )
+}
+
+fn put(layout: &Layout, place: usize) -> String {
+    let sets = layout.table.columns.iter().chain([&BODY]);
+    let sets: Vec<String> = sets.map(|c| format!("{0} = excluded.{0}", c.name)).collect();
+    format!(
+        "{} ON CONFLICT ({}) DO UPDATE SET {}",
+        insert(layout, place),
+        names(layout.table.key.iter(), ""),
         sets.join(", "),
     )
 }
 
-fn delete(layout: &Layout) -> String {
+fn delete(layout: &Layout, place: usize) -> String {
     let keys = layout.table.key;
     format!(
         "DELETE FROM {} t USING {} WHERE {}",
         layout.table.name,
-        arrays(keys.iter(), "k"),
+        arrays(keys.iter(), "k", place),
         equal(keys)
     )
 }
@@ -193,7 +241,7 @@ fn glance(saved: Option<&Layout>) -> Result<String> {
     let (saved, places) = match saved {
         Some(layout) => {
             let columns = layout.table.key.len() + layout.table.columns.len();
-            (format!("WITH saved AS ({}) ", put(layout)), columns + 1)
+            (format!("WITH saved AS ({}) ", put(layout, 1)), columns + 1)
         }
         None => (String::new(), 0),
     };
@@ -240,8 +288,13 @@ fn equal(keys: &[Column]) -> String {
     equal.join(" AND ")
 }
 
-fn arrays<'a>(columns: impl Iterator<Item = &'a Column> + Clone, alias: &str) -> String {
-    let arrays: Vec<String> = (1..)
+/// Names a table of arrays, which are the parameters from a place on.
+fn arrays<'a>(
+    columns: impl Iterator<Item = &'a Column> + Clone,
+    alias: &str,
+    place: usize,
+) -> String {
+    let arrays: Vec<String> = (place..)
         .zip(columns.clone())
         .map(|(place, column)| format!("${place}::{}[]", kind(column.kind)))
         .collect();

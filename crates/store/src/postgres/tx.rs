@@ -54,6 +54,16 @@ impl KnownTx<'_> {
         if self.writes { Ok(()) } else { Err(Error::Internal("a read may not write".to_owned())) }
     }
 
+    fn put(&mut self, table: &'static Table, docs: Vec<Doc>, is_first: bool) -> Result<()> {
+        self.may_write()?;
+        let layout = self.known.layout(table)?;
+        for doc in docs {
+            let (key, row) = (layout.key(&doc.key)?, layout.row(&doc)?);
+            self.known.change(table.id, key.into(), Some(row.into()), is_first)?;
+        }
+        Ok(())
+    }
+
     fn docs(&self, layout: &Layout, keys: &[Bytes]) -> Result<Vec<Doc>> {
         let doc = |key: &Bytes| {
             let row = self.known.row(layout, key)?.and_then(|row| row.now.as_ref());
@@ -187,8 +197,11 @@ impl Tx for KnownTx<'_> {
         let mut is_short = false;
         for key in keys {
             let key = layout.key(key)?;
-            if self.writes && self.known.row(layout, &key)?.is_none() {
-                self.known.assume(layout, &key)?;
+            if self.writes
+                && self.known.row(layout, &key)?.is_none()
+                && !self.known.assume(layout, &key)?
+            {
+                self.known.guess(layout, &key)?;
             }
             match self.known.row(layout, &key)? {
                 Some(row) => {
@@ -204,24 +217,18 @@ impl Tx for KnownTx<'_> {
     }
 
     fn save(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
-        self.may_write()?;
-        let layout = self.known.layout(table)?;
-        for doc in docs {
-            let (key, row) = (layout.key(&doc.key)?, layout.row(&doc)?);
-            self.known.change(table.id, key.into(), Some(row.into()))?;
-        }
-        Ok(())
+        self.put(table, docs, false)
     }
 
     fn insert(&mut self, table: &'static Table, docs: Vec<Doc>) -> Result<()> {
-        self.save(table, docs)
+        self.put(table, docs, true)
     }
 
     fn remove(&mut self, table: &'static Table, keys: &[Key]) -> Result<()> {
         self.may_write()?;
         let layout = self.known.layout(table)?;
         for key in keys {
-            self.known.change(table.id, layout.key(key)?.into(), None)?;
+            self.known.change(table.id, layout.key(key)?.into(), None, false)?;
         }
         Ok(())
     }

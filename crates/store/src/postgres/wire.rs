@@ -13,14 +13,14 @@ use crate::ordered::{Plain, damaged};
 use crate::{Column, Doc, Kind, Value};
 
 /// The values of one column for many rows.
-pub(crate) enum Array {
+pub(crate) enum Array<'a> {
     Int(Vec<Option<i64>>),
     Real(Vec<Option<f64>>),
-    Text(Vec<Option<String>>),
-    Bytes(Vec<Option<Vec<u8>>>),
+    Text(Vec<Option<Cow<'a, str>>>),
+    Bytes(Vec<Option<Cow<'a, [u8]>>>),
 }
 
-impl Array {
+impl<'a> Array<'a> {
     fn new(kind: Kind, capacity: usize) -> Self {
         match kind {
             Kind::Int => Self::Int(Vec::with_capacity(capacity)),
@@ -30,7 +30,7 @@ impl Array {
         }
     }
 
-    fn push(&mut self, value: Option<Plain<'_>>) -> Result<()> {
+    fn push(&mut self, value: Option<Plain<'a>>) -> Result<()> {
         match (self, value) {
             (Self::Int(all), None) => all.push(None),
             (Self::Real(all), None) => all.push(None),
@@ -39,7 +39,7 @@ impl Array {
             (Self::Int(all), Some(Plain::Int(value))) => all.push(Some(value)),
             (Self::Real(all), Some(Plain::Real(value))) => all.push(Some(value)),
             (Self::Text(all), Some(Plain::Text(value))) => all.push(Some(escaped(value))),
-            (Self::Bytes(all), Some(Plain::Bytes(value))) => all.push(Some(value.into_owned())),
+            (Self::Bytes(all), Some(Plain::Bytes(value))) => all.push(Some(value)),
             _ => return Err(damaged()),
         }
         Ok(())
@@ -60,7 +60,7 @@ impl Array {
 pub(crate) fn keys<'k>(
     layout: &Layout,
     keys: impl ExactSizeIterator<Item = &'k [u8]>,
-) -> Result<Vec<Array>> {
+) -> Result<Vec<Array<'k>>> {
     let columns = layout.table.key;
     let mut arrays: Vec<_> = columns.iter().map(|c| Array::new(c.kind, keys.len())).collect();
     for key in keys {
@@ -71,23 +71,23 @@ pub(crate) fn keys<'k>(
 }
 
 /// Turns encoded rows into one array for each column, and one for the bodies.
-pub(crate) fn rows(layout: &Layout, rows: &[(&Bytes, &Bytes)]) -> Result<Vec<Array>> {
+pub(crate) fn rows<'r>(layout: &Layout, rows: &[(&'r Bytes, &'r Bytes)]) -> Result<Vec<Array<'r>>> {
     let columns = layout.table.key.iter().chain(layout.table.columns);
     let mut arrays: Vec<_> = columns.clone().map(|c| Array::new(c.kind, rows.len())).collect();
     let mut bodies = Vec::with_capacity(rows.len());
     for (key, row) in rows {
         let (fields, body) = layout.split(key, row)?;
         push(&mut arrays, columns.clone(), &fields)?;
-        bodies.push(Some(body.to_vec()));
+        bodies.push(Some(body.into()));
     }
     arrays.push(Array::Bytes(bodies));
     Ok(arrays)
 }
 
-fn push<'c>(
-    arrays: &mut [Array],
+fn push<'c, 'f>(
+    arrays: &mut [Array<'f>],
     columns: impl Iterator<Item = &'c Column>,
-    fields: &[Option<&[u8]>],
+    fields: &[Option<&'f [u8]>],
 ) -> Result<()> {
     for ((array, column), field) in arrays.iter_mut().zip(columns).zip(fields) {
         array.push(field.map(|field| Plain::decode(field, column.kind)).transpose()?)?;
@@ -101,7 +101,7 @@ pub(crate) fn parameter(value: &Value) -> Box<dyn ToSql + Sync + Send> {
         Value::Null => Box::new(None::<i64>),
         Value::Int(value) => Box::new(*value),
         Value::Real(value) => Box::new(*value),
-        Value::Text(value) => Box::new(escaped(value.as_str().into())),
+        Value::Text(value) => Box::new(escaped(value.as_str().into()).into_owned()),
         Value::Bytes(value) => Box::new(value.to_vec()),
     }
 }
@@ -158,11 +158,11 @@ pub(crate) fn field(
 
 /// PostgreSQL's texts cannot hold U+0000, so it is written as two U+0001, and U+0001 as U+0001 and
 /// U+0002. The order of texts stays the same.
-fn escaped(text: Cow<'_, str>) -> String {
+fn escaped(text: Cow<'_, str>) -> Cow<'_, str> {
     if !text.contains(['\0', '\u{1}']) {
-        return text.into_owned();
+        return text;
     }
-    text.replace('\u{1}', "\u{1}\u{2}").replace('\0', "\u{1}\u{1}")
+    Cow::Owned(text.replace('\u{1}', "\u{1}\u{2}").replace('\0', "\u{1}\u{1}"))
 }
 
 fn plain(text: &str) -> Cow<'_, str> {

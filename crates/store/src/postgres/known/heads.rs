@@ -14,6 +14,9 @@ use crate::{Doc, Value, tables};
 /// Groups after which the other nodes are forgotten that have written in a namespace.
 const CONTESTED: u32 = 256;
 
+/// A revision that no namespace is ever at.
+const NEVER: i64 = -1;
+
 /// What tells whether anything in a namespace has changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -127,17 +130,17 @@ impl Known {
         std::mem::take(&mut self.assumed).into_iter().filter_map(revision).collect()
     }
 
-    /// Ends a group that left nothing in the database because another node has written where that
-    /// was not assumed; what is kept is as it was before.
-    pub(crate) fn forget_assumed(&mut self, stale: &[Bytes]) -> Result<()> {
-        self.undo_to(0)?;
-        self.changed.clear();
-        for key in stale {
-            if let Some(head) = self.seen.get_mut(key) {
-                head.contested = CONTESTED;
-            }
+    /// Forgets everything, but in which namespaces other nodes write.
+    pub(crate) fn clear_but_contested(&mut self, stale: impl IntoIterator<Item = Bytes>) {
+        let seen = std::mem::take(&mut self.seen);
+        self.clear();
+        let contested = seen.into_iter().map(|(key, head)| (key, head.contested));
+        let contested = contested.filter(|(_, contested)| *contested > 0);
+        let stale = stale.into_iter().map(|key| (key, CONTESTED));
+        for (key, contested) in contested.chain(stale) {
+            let seen = Seen { revision: NEVER, id: 0, live: None };
+            self.seen.insert(key, Head { seen, row: Arc::new([]), contested });
         }
-        self.end_group()
     }
 }
 
