@@ -23,7 +23,7 @@ mod workflow;
 mod write;
 
 pub use audit::{Followed, verify_audit};
-pub use cache::{CacheCounts, CacheOptions, Cached};
+pub use cache::{CacheCounts, CacheOptions, Cached, Doubt};
 pub use clock::{Clock, SystemClock, clock_of};
 pub use engine::Engine;
 pub use node::Applied;

@@ -115,7 +115,12 @@ async fn shipped(link: &Link, behind: &[(i64, i64)]) -> Outcome<Vec<Shipment>> {
 }
 
 /// Takes note of a stretch.
-pub(crate) fn take_in(known: &mut Known, layouts: &[Layout], wanted: Wanted, found: Rows) -> Outcome<()> {
+pub(crate) fn take_in(
+    known: &mut Known,
+    layouts: &[Layout],
+    wanted: Wanted,
+    found: Rows,
+) -> Outcome<()> {
     let layout = layouts.get(wanted.table).ok_or_else(damaged)?;
     let order = layout.order(wanted.index)?;
     let is_whole = found.len() < wanted.limit as usize;

@@ -13,9 +13,9 @@ use super::part::Bytes;
 use super::texts::{GLANCED, Text, global_orders};
 use super::tx::wanted;
 use super::wire;
-use crate::{Glance, PRIMARY, Range, tables};
 use crate::layout::layout;
 use crate::ordered::{Plain, damaged};
+use crate::{Glance, PRIMARY, Range, tables};
 
 /// Saves what is to be saved, and takes note of all that the job can ask for.
 pub(crate) async fn glance(
