@@ -11,6 +11,7 @@ use std::{
 };
 
 use model::{Result, Time};
+use tokio::sync::watch;
 
 use crate::{Engine, due, node::NodeRow, shared::Shared};
 
@@ -44,26 +45,19 @@ pub struct Peer {
 pub(crate) struct Peers {
     /// Whether this node takes writes itself.
     pub(crate) takes: AtomicBool,
-    seen: Mutex<Arc<[Peer]>>,
+    seen: watch::Sender<Arc<[Peer]>>,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { takes: AtomicBool::new(true), seen: Mutex::new(Arc::new([])) }
+        Self { takes: AtomicBool::new(true), seen: watch::Sender::new(Arc::new([])) }
     }
 }
 
 impl Peers {
-    fn seen(&self) -> Arc<[Peer]> {
-        Arc::clone(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Takes note of the rows of all nodes, as of one look.
     pub(crate) fn saw(&self, rows: Vec<NodeRow>, own: &str) {
-        let peers: Arc<[Peer]> = rows.into_iter().filter_map(|row| peer(row, own)).collect();
-        let count = u32::try_from(peers.len()).unwrap_or(u32::MAX);
-        metrics::gauge!("lockstep_peers").set(count);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = peers;
+        self.seen.send_replace(rows.into_iter().filter_map(|row| peer(row, own)).collect());
     }
 }
 
@@ -76,10 +70,10 @@ fn peer(NodeRow { info, secret }: NodeRow, own: &str) -> Option<Peer> {
 }
 
 impl Engine {
-    /// Gives the other nodes that take writes, as of the last look: also those whose lease has
-    /// ended.
-    pub fn peers(&self) -> Arc<[Peer]> {
-        self.shared.peers.seen()
+    /// Gives the other nodes that take writes, as of the last look and all later ones: also those
+    /// whose lease has ended.
+    pub fn peers(&self) -> watch::Receiver<Arc<[Peer]>> {
+        self.shared.peers.seen.subscribe()
     }
 
     /// Tells the others that this node takes no more writes that are passed on to it, because it

@@ -5,26 +5,20 @@
 //! for the lock of the namespace stands in the database.
 
 mod choice;
+mod line;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use client::{Keys, Passed, Remote, RemoteOptions, TlsOptions};
+use client::{Passed, TlsOptions};
 use engine::{Cached, Clock, Doubt, Engine, Peer};
 use model::{
     Backend, BoxFuture, Command, Committed, Error, Event, Namespace, PassedOn, Query, QueueCommand,
-    Read, Result, Revision, Time, Write, limits,
+    Read, Result, Revision, Write,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-/// How long connecting to a peer may take; meanwhile a write waits for it.
-const CONNECT_MAX: Duration = Duration::from_millis(500);
-/// How long a peer that could not be reached is left alone, at first and at most.
-const REST: Duration = Duration::from_secs(1);
-const REST_MAX: Duration = Duration::from_secs(60);
+use line::{Line, Lines};
+
 /// How long the others may take to see that this node takes no more writes: they look once a
 /// second.
 const SEEN_BY_ALL: Duration = Duration::from_millis(1_250);
@@ -35,34 +29,11 @@ pub(crate) struct Passing {
     clock: Arc<dyn Clock>,
     /// The name of this node.
     name: String,
-    /// Whom to trust over https, and what to show.
-    tls: TlsOptions,
     /// What makes writes here.
     here: Arc<dyn Backend>,
     /// The cache in it, if there is one, which hears of writes that were made elsewhere.
     cached: Option<Arc<Cached>>,
-    lines: Mutex<HashMap<String, Arc<Line>>>,
-}
-
-/// The way to one peer.
-struct Line {
-    remote: Remote,
-    places: Arc<Semaphore>,
-    places_to_wait: Arc<Semaphore>,
-    rest: Mutex<Rest>,
-}
-
-/// Since when and why a peer is left alone.
-#[derive(Clone, Copy)]
-struct Rest {
-    failures: u32,
-    until: Time,
-    /// Its lease as it was then: it has to be seen alive since.
-    lease: Time,
-}
-
-impl Rest {
-    const NONE: Self = Self { failures: 0, until: Time(0), lease: Time(0) };
+    lines: Lines,
 }
 
 /// A peer that a write is passed on to.
@@ -81,14 +52,26 @@ impl Passing {
         tls: TlsOptions,
         (here, cached): (Arc<dyn Backend>, Option<Arc<Cached>>),
     ) -> Arc<Self> {
-        Arc::new(Self { engine, clock, name, tls, here, cached, lines: Mutex::default() })
+        let lines = Lines::new(Arc::clone(&clock), tls);
+        Arc::new(Self { engine, clock, name, here, cached, lines })
+    }
+
+    /// Tries the ways to peers whenever it was looked which there are, for ever.
+    pub(crate) async fn know_peers(self: Arc<Self>) {
+        let mut seen = self.engine.peers();
+        while seen.changed().await.is_ok() {
+            let peers = Arc::clone(&seen.borrow_and_update());
+            let known = self.lines.try_all(&peers).await;
+            let known = u32::try_from(known).unwrap_or(u32::MAX);
+            metrics::gauge!("lockstep_peers").set(known);
+        }
     }
 
     /// Says that this node is about to end, and waits until the others have heard of it, so that
     /// they do not pass on what is cut off.
     pub(crate) async fn withdraw(&self) {
         let now = self.clock.now();
-        let has_others = self.engine.peers().iter().any(|peer| peer.lease > now);
+        let has_others = self.engine.peers().borrow().iter().any(|peer| peer.lease > now);
         match self.engine.withdraw().await {
             Ok(()) if has_others => tokio::time::sleep(SEEN_BY_ALL).await,
             Ok(()) => {}
@@ -106,54 +89,19 @@ impl Passing {
     /// Finds the peer that writes in the namespace of a write; none if that is this node.
     fn elsewhere(&self, write: &Write) -> Option<Chosen> {
         let peers = self.engine.peers();
+        let peers = peers.borrow();
         if peers.is_empty() || !is_passed_on(write) {
             return None;
         }
         let now = self.clock.now();
-        let can = |peer: &&Peer| peer.lease > now && !self.is_resting(peer, now);
-        let names = peers.iter().filter(can).map(|peer| peer.name.as_str());
+        let alive = peers.iter().filter(|peer| peer.lease > now);
+        let can: Vec<_> =
+            alive.filter_map(|peer| self.lines.to(&peer.name).map(|line| (peer, line))).collect();
+        let names = can.iter().map(|(peer, _)| peer.name.as_str());
         let name = choice::choose(&write.namespace, names.chain([self.name.as_str()]))?;
-        let peer = peers.iter().find(|peer| peer.name == name)?.clone();
-        let line = self.line(&peers, &peer)?;
-        let places = if write.wait.is_zero() { &line.places } else { &line.places_to_wait };
-        let place = Arc::clone(places).try_acquire_owned().ok()?;
-        Some(Chosen { peer, line, _place: place })
-    }
-
-    /// Gives the way to a peer, and gives up those to nodes that are no more.
-    fn line(&self, peers: &[Peer], peer: &Peer) -> Option<Arc<Line>> {
-        let mut lines = self.lines();
-        if let Some(line) = lines.get(&peer.name) {
-            return Some(Arc::clone(line));
-        }
-        lines.retain(|name, _| peers.iter().any(|peer| peer.name == *name));
-        let options = RemoteOptions {
-            token: Some(peer.address.secret.clone()),
-            tls: self.tls.clone(),
-            connect_max: CONNECT_MAX,
-            tries_max: 1,
-            keys: Keys::Given,
-            ..RemoteOptions::standard()
-        };
-        let remote = Remote::new(&peer.address.url, options);
-        let remote = remote.map_err(|error| {
-            tracing::warn!(%error, peer = peer.name, "no writes can be passed on to a peer");
-        });
-        let line = Arc::new(Line {
-            remote: remote.ok()?,
-            places: Arc::new(Semaphore::new(limits::PASSED_ON_MAX)),
-            places_to_wait: Arc::new(Semaphore::new(limits::PASSED_ON_WAITING_MAX)),
-            rest: Mutex::new(Rest::NONE),
-        });
-        lines.insert(peer.name.clone(), Arc::clone(&line));
-        Some(line)
-    }
-
-    fn is_resting(&self, peer: &Peer, now: Time) -> bool {
-        self.lines().get(&peer.name).is_some_and(|line| {
-            let rest = *line.rest();
-            rest.failures > 0 && (now < rest.until || peer.lease <= rest.lease)
-        })
+        let (peer, line) = can.iter().find(|(peer, _)| peer.name == name)?;
+        let place = line.place(!write.wait.is_zero())?;
+        Some(Chosen { peer: Peer::clone(peer), line: Arc::clone(line), _place: place })
     }
 
     async fn pass_on(&self, chosen: &Chosen, mut write: Write) -> Result<Committed> {
@@ -171,17 +119,17 @@ impl Passing {
         let why = match passed {
             Passed::Answered(answer) => match *answer {
                 PassedOn::Committed { committed, next_due } => {
-                    *chosen.line.rest() = Rest::NONE;
                     self.engine.hear_due(next_due);
                     doubt.into_iter().for_each(|doubt| doubt.made(&committed));
                     return Ok(committed);
                 }
                 PassedOn::Failed(error) => {
-                    *chosen.line.rest() = Rest::NONE;
                     doubt.into_iter().for_each(|doubt| doubt.failed(&error));
                     return Err(error);
                 }
                 PassedOn::Leaving => "it is ending".to_owned(),
+                // It has made nothing of it.
+                PassedOn::Greeting => "it takes a write for a greeting".to_owned(),
             },
             Passed::TooLarge => {
                 doubt.into_iter().for_each(Doubt::nothing);
@@ -189,11 +137,11 @@ impl Passing {
             }
             Passed::NotDone(why) => why,
             Passed::Unknown(why) => {
-                self.leave_alone(chosen, &why);
+                chosen.line.distrust(&chosen.peer, self.clock.now(), &why);
                 return self.make_sure(&chosen.peer, write, doubt, why).await;
             }
         };
-        self.leave_alone(chosen, &why);
+        chosen.line.distrust(&chosen.peer, self.clock.now(), &why);
         doubt.into_iter().for_each(Doubt::nothing);
         write.wait = deadline.since(self.clock.now());
         self.here.write(write).await
@@ -227,32 +175,9 @@ impl Passing {
         while self.clock.now() < lease {
             self.clock.sleep_until(lease).await;
             let peers = self.engine.peers();
-            let seen = peers.iter().find(|it| it.name == peer.name).map(|it| it.lease);
+            let seen = peers.borrow().iter().find(|it| it.name == peer.name).map(|it| it.lease);
             lease = lease.max(seen.unwrap_or(lease));
         }
-    }
-
-    fn leave_alone(&self, chosen: &Chosen, why: &str) {
-        let now = self.clock.now();
-        let mut rest = chosen.line.rest();
-        if now < rest.until {
-            // Another write has found it out already.
-            return;
-        }
-        let until = now.plus(REST.saturating_mul(1 << rest.failures.min(6)).min(REST_MAX));
-        *rest = Rest { failures: rest.failures + 1, until, lease: chosen.peer.lease };
-        drop(rest);
-        tracing::warn!(peer = chosen.peer.name, why, "writes are not passed on for a while");
-    }
-
-    fn lines(&self) -> MutexGuard<'_, HashMap<String, Arc<Line>>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Line {
-    fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -292,8 +217,10 @@ fn is_passed_on(write: &Write) -> bool {
 
 fn count(passed: &Passed) {
     let outcome = match passed {
-        Passed::Answered(answer) if **answer == PassedOn::Leaving => "not_done",
-        Passed::Answered(_) => "done",
+        Passed::Answered(answer) => match **answer {
+            PassedOn::Committed { .. } | PassedOn::Failed(_) => "done",
+            PassedOn::Leaving | PassedOn::Greeting => "not_done",
+        },
         Passed::NotDone(_) | Passed::TooLarge => "not_done",
         Passed::Unknown(_) => "unknown",
     };

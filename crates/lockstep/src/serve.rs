@@ -152,6 +152,7 @@ pub(crate) struct Running {
     following: Option<JoinHandle<()>>,
     backend: Arc<dyn Backend>,
     passing: Option<Arc<Passing>>,
+    knowing: Option<JoinHandle<()>>,
     mail: Option<JoinHandle<()>>,
 }
 
@@ -235,6 +236,7 @@ pub(crate) async fn start(
         let _either = stopped.await;
     });
     let due = tokio::spawn(engine.clone().run_due());
+    let knowing = passing.clone().map(|passing| tokio::spawn(passing.know_peers()));
     let workflows = [tokio::spawn(engine.clone().run_workflows()), tokio::spawn(steps)];
     let serving = tokio::spawn(serving);
     let mail = None;
@@ -250,6 +252,7 @@ pub(crate) async fn start(
         following: here.following,
         backend,
         passing,
+        knowing,
         mail,
     })
 }
@@ -281,6 +284,7 @@ impl Running {
         }
         self.workflows.iter().for_each(JoinHandle::abort);
         self.due.abort();
+        self.knowing.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.engine.leave().await {
             tracing::warn!(%error, "the other nodes could not be told that this one ends");
         }

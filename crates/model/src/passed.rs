@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Committed, Error, Time};
 
-/// What a node answers to a write that another node has passed on to it.
+/// What a node answers to another one that greets it, or has passed a write on to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum PassedOn {
-    /// It was made.
+    /// It is a node, and takes writes.
+    Greeting,
+    /// The write was made.
     Committed {
         /// The outcome.
         committed: Committed,

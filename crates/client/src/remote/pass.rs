@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 
 use bytes::Bytes;
 use http::StatusCode;
-use model::{Error, PassedOn, Write, limits};
+use model::{Error, PassedOn, Result, Write, limits};
 use tokio::time::timeout;
 
 use super::{Remote, chain};
@@ -34,6 +34,22 @@ impl Remote {
         match timeout(max, self.pass(body)).await {
             Ok(passed) => passed,
             Err(_) => Passed::Unknown(self.unavailable(&format!("took over {max:?}")).to_string()),
+        }
+    }
+
+    /// Asks whether a node of the same store is there that takes writes which are passed on; the
+    /// token is what that node asks for.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is none.
+    pub async fn greet(&self) -> Result<()> {
+        let request = self.request("/v1/peer/greet", Bytes::new())?;
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| self.unavailable(&chain(&error)))?;
+        let status = answer.status();
+        match serde_json::from_slice(&self.body(answer).await?) {
+            Ok(PassedOn::Greeting) if status == StatusCode::OK => Ok(()),
+            _ => Err(self.unavailable(&format!("answered {status}, and not as a peer"))),
         }
     }
 

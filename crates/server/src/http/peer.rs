@@ -4,6 +4,11 @@ use model::{Backend, Error, PassedOn, Result, Write, limits};
 
 use crate::{call::Call, http::door::only_claims, outcome::Outcome};
 
+/// Says that there is a node that takes writes.
+pub(crate) async fn greet(_call: Call) -> Result<Outcome> {
+    Outcome::json(&PassedOn::Greeting)
+}
+
 /// Makes a write that another node has passed on: here, whoever else should, so that it is passed
 /// on once. Who is behind it, and that they may, is what that node has found.
 pub(crate) async fn write(call: Call) -> Result<Outcome> {

@@ -14,6 +14,10 @@ pub(super) const ROUTES: &[Route] = &[
         .reads(Server, Place::Server)
         .speaks(Speaks::Json)
         .gives::<wire::NodeList>(200),
+    post("/v1/peer/greet", "peer_greet", "Says that this node takes writes", to!(peer::greet))
+        .for_nodes()
+        .speaks(Speaks::Json)
+        .gives::<model::PassedOn>(200),
     post("/v1/peer/write", "peer_write", "Takes a write that a node passes on", to!(peer::write))
         .for_nodes()
         .speaks(Speaks::Json)
