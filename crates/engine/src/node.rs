@@ -225,3 +225,29 @@ impl Row for NodeRow {
         Ok(Self { info, secret: body.secret })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body as it was before nodes had peers.
+    #[derive(Encode)]
+    #[cbor(array)]
+    struct Older(
+        #[n(0)] String,
+        #[n(1)] i64,
+        #[n(2)] Vec<(String, u64)>,
+        #[n(3)] Option<u64>,
+        #[n(4)] Option<String>,
+    );
+
+    #[test]
+    fn rows_without_peers_are_read() {
+        let body = Older("0.0.0".to_owned(), 7, Vec::new(), Some(3), Some("f".to_owned()));
+        let body = queue::encode(&body);
+        let doc = Doc { key: key("n"), columns: vec![Value::Int(9)], body };
+        let NodeRow { info, secret } = NodeRow::from_doc(doc).unwrap();
+        assert_eq!((info.name.as_str(), info.lease, info.epoch), ("n", Time(9), Some(3)));
+        assert_eq!((info.peer_url, secret), (None, None));
+    }
+}

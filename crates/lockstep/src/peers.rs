@@ -72,7 +72,8 @@ impl Passing {
     pub(crate) async fn withdraw(&self) {
         let now = self.clock.now();
         let has_others = self.engine.peers().borrow().iter().any(|peer| peer.lease > now);
-        match self.engine.withdraw().await {
+        let told = tokio::time::timeout(SEEN_BY_ALL, self.engine.withdraw()).await;
+        match told.unwrap_or_else(|_| Err(Error::Unavailable("the store is slow".to_owned()))) {
             Ok(()) if has_others => tokio::time::sleep(SEEN_BY_ALL).await,
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "peers could not be told that this node ends"),

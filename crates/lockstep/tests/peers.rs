@@ -139,17 +139,20 @@ fn what_was_written_elsewhere_is_read_at_once_where_it_came_in() {
 
 #[test]
 fn what_falls_due_is_done_before_a_read_where_it_came_in() {
+    // Nodes ask the database for the time now and then, and reckon in between.
+    let (lease, slack) = (Duration::from_millis(300), Duration::from_millis(50));
     let mut nodes = Nodes::start(2);
     let namespace = nodes.namespace();
-    let [_, other] = &mut nodes.nodes[..] else { unreachable!() };
-    for number in 0..20 {
+    let [first, other] = &mut nodes.nodes[..] else { unreachable!() };
+    for number in 0..5 {
         let name = format!("u{number}");
         assert_eq!(other.add(&namespace, &name, number).status, 201);
         let path = format!("/namespace/{namespace}/worker/w/request_attempts");
-        let lease = Duration::from_millis(100);
         let asked = json!({"lifetime": lease.as_nanos() as u64});
         let answer = other.call("POST", &path, &asked);
         assert_eq!(answer.json()["attempts"].as_array().unwrap().len(), 1, "{answer:?}");
+        // Nobody but the node that is asked does what falls due.
+        first.server.signal(rustix::process::Signal::STOP);
         let claimed = Instant::now();
         let unit = format!("/namespace/{namespace}/work_spec/s/work_unit/{name}");
         loop {
@@ -157,8 +160,9 @@ fn what_falls_due_is_done_before_a_read_where_it_came_in() {
             if other.call("GET", &unit, &Value::Null).json()["status"] == "available" {
                 break;
             }
-            assert!(held < lease, "pending {held:?} after the claim");
+            assert!(held < lease + slack, "pending {held:?} after the claim");
         }
+        first.server.signal(rustix::process::Signal::CONT);
         assert_eq!(other.call("DELETE", &unit, &Value::Null).status, 204);
     }
 }

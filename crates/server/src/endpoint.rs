@@ -179,7 +179,10 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let (principal, visit) = match route.guard {
         Guard::Open => (app.auth.anyone(peer)?, Visit::Open),
         Guard::Node => {
-            PeerDoor::check(app.peers.get(), &head.headers)?;
+            if let Err(error) = PeerDoor::check(app.peers.get(), &head.headers) {
+                app.auth.anyone(peer)?;
+                return Err(error.into());
+            }
             (app.auth.nobody(), Visit::Open)
         }
         _ if route.is_page() => app.auth.visitor(&head, peer).await?,
