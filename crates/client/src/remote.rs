@@ -1,5 +1,7 @@
 //! A backend that is another Lockstep server, over HTTP.
 
+mod pass;
+
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
@@ -9,11 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, StatusCode, Uri,
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
     uri::PathAndQuery,
 };
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -24,6 +27,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
+
+pub use pass::Passed;
 
 use crate::{
     random::{self, Backoff},
@@ -209,6 +214,22 @@ impl Remote {
     where
         A: DeserializeOwned,
     {
+        let request = self.request(path, body)?;
+        let answer =
+            self.client.request(request).await.map_err(|error| self.unavailable(&chain(&error)))?;
+        let status = answer.status();
+        let as_of =
+            answer.headers().get(REVISION).and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = self.body(answer).await?;
+        if status != StatusCode::OK {
+            return Err(Refused { error: self.refusal(status, &body), as_of });
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::Internal(format!("the answer of {} cannot be read: {error}", self.base)).into()
+        })
+    }
+
+    fn request(&self, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(at(&self.base, path)?)
@@ -217,25 +238,14 @@ impl Remote {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let request = request
+        request
             .body(Full::new(body))
-            .map_err(|error| Error::Internal(format!("a request cannot be made: {error}")))?;
-        let answer =
-            self.client.request(request).await.map_err(|error| self.unavailable(&chain(&error)))?;
-        let status = answer.status();
-        let as_of =
-            answer.headers().get(REVISION).and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|error| self.unavailable(&chain(&*error)))?
-            .to_bytes();
-        if status != StatusCode::OK {
-            return Err(Refused { error: self.refusal(status, &body), as_of });
-        }
-        serde_json::from_slice(&body).map_err(|error| {
-            Error::Internal(format!("the answer of {} cannot be read: {error}", self.base)).into()
-        })
+            .map_err(|error| Error::Internal(format!("a request cannot be made: {error}")))
+    }
+
+    async fn body(&self, answer: Response<Incoming>) -> Result<Bytes> {
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        Ok(body.map_err(|error| self.unavailable(&chain(&*error)))?.to_bytes())
     }
 
     /// Rebuilds the error that a server sent, or makes the best of a stranger's answer.

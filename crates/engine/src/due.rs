@@ -75,9 +75,7 @@ async fn turn(shared: &Arc<Shared>, next: &mut Next) -> Result<()> {
     let joined = shared.myself.get().is_some();
     if joined && applied > next.told {
         // Whoever publishes waits for this, so the others hear of it at once.
-        let asked = Instant::now();
-        submit(shared, Kind::Renew).await?;
-        shared.renewed(asked);
+        renew(shared).await?;
         next.told = applied;
     }
     let is_hinted = shared.is_hinted.swap(false, Ordering::AcqRel) && shared.waiters.any();
@@ -109,6 +107,14 @@ pub(crate) async fn leave(shared: &Arc<Shared>) -> Result<()> {
     submit(shared, Kind::Leave).await.map(drop)
 }
 
+/// Tells the other nodes how this one stands.
+pub(crate) async fn renew(shared: &Arc<Shared>) -> Result<()> {
+    let asked = Instant::now();
+    submit(shared, Kind::Renew).await?;
+    shared.renewed(asked);
+    Ok(())
+}
+
 /// Does one round of due work.
 pub(crate) async fn once(shared: &Arc<Shared>) -> Result<()> {
     submit(shared, Kind::Due(Due::default(), FlowDue::default())).await.map(drop)
@@ -119,8 +125,9 @@ async fn submit(shared: &Arc<Shared>, kind: Kind) -> Result<bool> {
     let shared = Arc::clone(shared);
     let store = Arc::clone(&shared.store);
     let trace = shared.begin_trace();
-    let (now, look, more, spans) = (None, None, false, Vec::new());
-    store.write(Box::new(DueJob { shared, kind, now, trace, look, more, spans, reply }));
+    let (now, began, look) = (None, shared.others.look(), None);
+    let (more, spans) = (false, Vec::new());
+    store.write(Box::new(DueJob { shared, kind, now, trace, began, look, more, spans, reply }));
     answer.await.unwrap_or_else(|_| Err(stopped()))
 }
 
@@ -139,6 +146,8 @@ struct DueJob {
     now: Option<Time>,
     /// The trace of what falls due now and begins something.
     trace: Option<TraceContext>,
+    /// What was heard of other nodes before it ran.
+    began: u64,
     look: Option<Look>,
     more: bool,
     spans: Vec<Span>,
@@ -179,7 +188,7 @@ impl Job for DueJob {
                 after_due(&self.shared, due);
                 after_flow_due(&self.shared, flow);
                 // What other nodes wrote and was due is done, or this look tells of it.
-                self.shared.note_others(i64::MAX);
+                self.shared.others.note(self.began, i64::MAX);
             }
             if let Kind::Sweep(closed) = &self.kind {
                 for (namespace, closed) in closed {

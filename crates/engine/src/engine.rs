@@ -11,7 +11,7 @@ use store::Store;
 use tokio::time::Instant;
 
 use crate::{
-    Clock,
+    Clock, PeerAddress,
     blob::Referring,
     due, expr,
     node::{Applied, Myself},
@@ -64,13 +64,14 @@ impl Engine {
     }
 
     /// Joins the nodes of a shared store under a name that no other has: [`Engine::run_due`] then
-    /// renews this node's lease. Elsewhere it does nothing.
-    pub fn join(&self, name: String, applied: Applied) {
+    /// renews this node's lease. With the address of this node it also learns those of others.
+    /// Elsewhere it does nothing.
+    pub fn join(&self, name: String, applied: Applied, peer: Option<PeerAddress>) {
         if self.shared.store.is_shared() {
             let started = self.shared.clock.now();
             self.shared.lease.join();
             // Who has joined stays under the first name.
-            let _joined = self.shared.myself.set(Myself { name, started, applied });
+            let _joined = self.shared.myself.set(Myself { name, started, applied, peer });
         }
     }
 
@@ -168,11 +169,6 @@ impl Engine {
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.shared.clock)
-    }
-
-    /// Tells when something falls due next, as of the last commit that was answered.
-    pub(crate) fn next_due(&self) -> Time {
-        self.shared.next_due()
     }
 
     /// Does everything that is due by now, so that what follows sees it done.

@@ -14,7 +14,7 @@ use model::{Answer, Namespace, NodeInfo, Read, Result, Revision, Time};
 use store::{Doc, PRIMARY, Range, Row, Table, Tx, TxExt as _, Value, tables};
 use tokio::time::Instant;
 
-use crate::shared::Shared;
+use crate::{PeerAddress, peer, shared::Shared};
 
 /// How long a node counts as alive after it was last heard of. It renews this once a second, so one
 /// renewal may fail before others give it up.
@@ -25,7 +25,7 @@ const OWN_LEASE: Duration = Duration::from_millis(2_400);
 /// How long the row of a node that was given up is kept for people to see.
 const KEPT: Duration = Duration::from_secs(3_600);
 /// Nodes that are looked at.
-const NODES_MAX: u32 = 1_000;
+pub(crate) const NODES_MAX: u32 = 1_000;
 
 /// Tells the positions that a node has applied.
 pub type Applied = Box<dyn Fn() -> Vec<(Namespace, Revision)> + Send + Sync>;
@@ -35,6 +35,8 @@ pub(crate) struct Myself {
     pub(crate) name: String,
     pub(crate) started: Time,
     pub(crate) applied: Applied,
+    /// How others reach it, if they may pass writes on to it.
+    pub(crate) peer: Option<PeerAddress>,
 }
 
 /// What a node knows of its own lease. Past its end nothing is given out from memory, because
@@ -95,6 +97,7 @@ pub(crate) fn renew(tx: &mut dyn Tx, shared: &Shared, now: Time) -> Result<()> {
 /// Gives this node's row with a lease from now on, once it has joined the others.
 pub(crate) fn row(shared: &Shared, now: Time) -> Option<(&'static Table, Doc)> {
     let myself = shared.myself.get()?;
+    let address = peer::own_address(shared);
     let info = NodeInfo {
         name: myself.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -103,28 +106,30 @@ pub(crate) fn row(shared: &Shared, now: Time) -> Option<(&'static Table, Doc)> {
         applied: (myself.applied)(),
         epoch: shared.applied_epoch(),
         fingerprint: shared.stages.fingerprint(),
+        peer_url: address.map(|address| address.url.clone()),
     };
-    Some((NodeRow::TABLE, NodeRow(info).to_doc()))
+    let secret = address.map(|address| address.secret.clone());
+    Some((NodeRow::TABLE, NodeRow { info, secret }.to_doc()))
 }
 
 /// Takes this node's row away, because it ends in good order, with those of nodes long gone.
 pub(crate) fn leave(tx: &mut dyn Tx, shared: &Arc<Shared>, now: Time) -> Result<()> {
     let Some(myself) = shared.myself.get() else { return Ok(()) };
-    let rows: Vec<NodeRow> = tx.find(PRIMARY, &Range::default(), NODES_MAX)?;
+    let rows = rows(tx)?;
     let gone = |node: &NodeInfo| node.name == myself.name || node.lease.plus(KEPT) < now;
-    let gone = rows.iter().filter(|NodeRow(node)| gone(node));
-    let keys: Vec<_> = gone.map(|NodeRow(node)| key(&node.name)).collect();
+    let gone = rows.iter().map(|row| &row.info).filter(|node| gone(node));
+    let keys: Vec<_> = gone.map(|node| key(&node.name)).collect();
     tx.remove(&tables::NODE, &keys)
 }
 
 /// Counts the other nodes that are alive and have not applied an epoch of the catalog, and tells
 /// for people how all of them stand.
 pub(crate) fn behind(tx: &mut dyn Tx, shared: &Shared, epoch: u64) -> Result<(usize, String)> {
-    let rows: Vec<NodeRow> = tx.find(PRIMARY, &Range::default(), NODES_MAX)?;
+    let rows = rows(tx)?;
     let now = shared.clock.now();
     let own = shared.myself.get().map(|myself| myself.name.as_str());
     let (mut late, mut seen) = (0, Vec::new());
-    for NodeRow(node) in rows.iter().filter(|NodeRow(node)| Some(node.name.as_str()) != own) {
+    for node in rows.iter().map(|row| &row.info).filter(|node| Some(node.name.as_str()) != own) {
         let name = &node.name;
         seen.push(match node.epoch {
             _ if node.lease < now => format!("{name} is gone"),
@@ -141,16 +146,25 @@ pub(crate) fn behind(tx: &mut dyn Tx, shared: &Shared, epoch: u64) -> Result<(us
 
 /// Lists the nodes, also those whose lease has run out lately.
 pub(crate) fn answer(tx: &mut dyn Tx) -> Result<Read> {
-    let rows: Vec<NodeRow> = tx.find(PRIMARY, &Range::default(), NODES_MAX)?;
-    let nodes = rows.into_iter().map(|NodeRow(node)| node).collect();
+    // The secrets stay here.
+    let nodes = rows(tx)?.into_iter().map(|row| row.info).collect();
     Ok(Read { as_of: 0, answer: Answer::Nodes(nodes) })
+}
+
+/// Gives the rows of all nodes.
+pub(crate) fn rows(tx: &mut dyn Tx) -> Result<Vec<NodeRow>> {
+    tx.find(PRIMARY, &Range::default(), NODES_MAX)
 }
 
 fn key(name: &str) -> Vec<Value> {
     vec![Value::Text(name.into())]
 }
 
-struct NodeRow(NodeInfo);
+pub(crate) struct NodeRow {
+    pub(crate) info: NodeInfo,
+    /// What others show when they pass a write on to it.
+    pub(crate) secret: Option<String>,
+}
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
@@ -165,13 +179,17 @@ struct NodeBody {
     epoch: Option<u64>,
     #[n(4)]
     fingerprint: Option<String>,
+    #[n(5)]
+    peer_url: Option<String>,
+    #[n(6)]
+    secret: Option<String>,
 }
 
 impl Row for NodeRow {
     const TABLE: &'static Table = &tables::NODE;
 
     fn to_doc(&self) -> Doc {
-        let Self(node) = self;
+        let Self { info: node, secret } = self;
         let applied = node.applied.iter();
         let body = NodeBody {
             version: node.version.clone(),
@@ -179,6 +197,8 @@ impl Row for NodeRow {
             applied: applied.map(|(name, at)| (name.as_str().to_owned(), *at)).collect(),
             epoch: node.epoch,
             fingerprint: Some(node.fingerprint.clone()),
+            peer_url: node.peer_url.clone(),
+            secret: secret.clone(),
         };
         Doc {
             key: key(&node.name),
@@ -192,7 +212,7 @@ impl Row for NodeRow {
         let [name] = queue::parts(doc.key)?;
         let [lease] = queue::parts(doc.columns)?;
         let applied = body.applied.into_iter().map(|(name, at)| Ok((Namespace::new(name)?, at)));
-        Ok(Self(NodeInfo {
+        let info = NodeInfo {
             name: name.as_text()?.to_owned(),
             version: body.version,
             started: Time(body.started),
@@ -200,6 +220,34 @@ impl Row for NodeRow {
             applied: applied.collect::<Result<_>>()?,
             epoch: body.epoch,
             fingerprint: body.fingerprint.unwrap_or_default(),
-        }))
+            peer_url: body.peer_url,
+        };
+        Ok(Self { info, secret: body.secret })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The body as it was before nodes had peers.
+    #[derive(Encode)]
+    #[cbor(array)]
+    struct Older(
+        #[n(0)] String,
+        #[n(1)] i64,
+        #[n(2)] Vec<(String, u64)>,
+        #[n(3)] Option<u64>,
+        #[n(4)] Option<String>,
+    );
+
+    #[test]
+    fn rows_without_peers_are_read() {
+        let body = Older("0.0.0".to_owned(), 7, Vec::new(), Some(3), Some("f".to_owned()));
+        let body = queue::encode(&body);
+        let doc = Doc { key: key("n"), columns: vec![Value::Int(9)], body };
+        let NodeRow { info, secret } = NodeRow::from_doc(doc).unwrap();
+        assert_eq!((info.name.as_str(), info.lease, info.epoch), ("n", Time(9), Some(3)));
+        assert_eq!((info.peer_url, secret), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! What a node looks at, once a second, in a store that others write to as well: when something
-//! falls due next, whether others have written, and how far the catalog is; and it says that it is
-//! alive. All that is one small query, to which others are added where something has happened.
+//! falls due next, whether others have written, how far the catalog is, and which nodes there are
+//! that writes can be passed on to; and it says that it is alive. All that is one small query, to which others are added where something has happened.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,7 +12,11 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{engine::stopped, node, shared::Shared};
+use crate::{
+    engine::stopped,
+    node::{self, NodeRow},
+    shared::Shared,
+};
 
 /// Who keeps something of what others may change.
 pub(crate) struct Follower {
@@ -26,11 +30,12 @@ pub(crate) struct Follower {
 
 /// Looks once, and renews the lease of this node if that is asked for.
 pub(crate) async fn look(shared: &Arc<Shared>, renews: bool) -> Result<()> {
-    let asked = Instant::now();
+    let (asked, began) = (Instant::now(), shared.others.look());
     let waiting = shared.waiters.namespaces();
     let followed = shared.follower.get().map_or(Vec::new(), |follower| (follower.positions)());
     let save = if renews { node::row(shared, shared.clock.now()) } else { None };
     let has_renewed = save.is_some();
+    let passes_on = shared.myself.get().is_some_and(|myself| myself.peer.is_some());
     let mut names: Vec<&Namespace> =
         waiting.iter().chain(&followed).map(|(name, _)| name).collect();
     names.sort_unstable();
@@ -39,10 +44,14 @@ pub(crate) async fn look(shared: &Arc<Shared>, renews: bool) -> Result<()> {
         save,
         namespaces: names.iter().map(|name| queue::revision_key(name)).collect(),
         counters: vec![flow::publish::epoch_key()],
+        nodes: passes_on.then_some(node::NODES_MAX),
     };
     let names = names.into_iter().cloned().collect();
     let seen = read(shared, |reply| GlanceJob { glance, names, seen: None, reply }).await?;
-    shared.note_others(seen.next_due);
+    shared.others.note(began, seen.next_due);
+    if let (Some(myself), Some(nodes)) = (shared.myself.get(), seen.nodes) {
+        shared.peers.saw(nodes, &myself.name);
+    }
     shared.note_sweep(seen.next_sweep);
     if has_renewed {
         shared.renewed(asked);
@@ -81,6 +90,8 @@ struct Seen {
     next_sweep: i64,
     epoch: u64,
     revisions: HashMap<Namespace, Revision>,
+    /// The rows of nodes, if they are looked at.
+    nodes: Option<Vec<NodeRow>>,
 }
 
 struct GlanceJob {
@@ -102,6 +113,7 @@ impl Job for GlanceJob {
             next_sweep: next_sweep.unwrap_or(i64::MAX),
             epoch: flow::publish::epoch(tx)?,
             revisions,
+            nodes: self.glance.nodes.map(|_| node::rows(tx)).transpose()?,
         });
         Ok(())
     }

@@ -17,6 +17,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     Clock, expr,
     node::{Lease, Myself},
+    peer::{Others, Peers},
     pulse::Follower,
     secret::{self, Keys},
     waiters::Waiters,
@@ -32,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) bell: Notify,
     /// When something falls due next, in nanoseconds since 1970.
     next_due: AtomicI64,
-    /// When something that another node has written falls due next, as of the last look.
-    others_due: AtomicI64,
+    /// When something that another node has written falls due next.
+    pub(crate) others: Others,
     /// From when on there is something to sweep away, as of the last look.
     next_sweep: AtomicI64,
     /// Whether something was destroyed here and not all of it is swept away yet.
@@ -56,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) follower: OnceLock<Follower>,
     /// This node, once it has joined the others.
     pub(crate) myself: OnceLock<Myself>,
+    /// The others that take writes, and whether this node does.
+    pub(crate) peers: Peers,
     /// Who hears of each commit before its caller does.
     pub(crate) listener: OnceLock<Listener>,
     /// What this node has to take up for workflows.
@@ -96,7 +99,7 @@ impl Shared {
             bell: Notify::new(),
             // Unknown until the first job has looked, so the first call looks.
             next_due: AtomicI64::new(i64::MIN),
-            others_due: AtomicI64::new(i64::MAX),
+            others: Others::new(),
             next_sweep: AtomicI64::new(i64::MAX),
             is_destroyed: AtomicBool::new(false),
             noted: Mutex::new(0),
@@ -109,6 +112,7 @@ impl Shared {
             is_hinted: AtomicBool::new(false),
             follower: OnceLock::new(),
             myself: OnceLock::new(),
+            peers: Peers::default(),
             listener: OnceLock::new(),
             drivers: Drivers::default(),
             expressions: OnceLock::new(),
@@ -249,14 +253,8 @@ impl Shared {
             || self.is_destroyed.load(Ordering::Acquire)
     }
 
-    /// Notes when something falls due next that was written by any node.
-    pub(crate) fn note_others(&self, next: i64) {
-        self.others_due.store(next, Ordering::Release);
-    }
-
     pub(crate) fn next_due(&self) -> Time {
-        let others = self.others_due.load(Ordering::Acquire);
-        Time(self.next_due.load(Ordering::Acquire).min(others))
+        Time(self.next_due.load(Ordering::Acquire).min(self.others.next()))
     }
 
     /// Gives the seed of a write. What is drawn from it steps far and is mixed well, so neighbours

@@ -1,6 +1,7 @@
 //! Settings: defaults, then the file, then the environment, then flags; each knows its origin.
 
 mod keys;
+mod values;
 
 use std::{
     collections::BTreeMap,
@@ -16,9 +17,12 @@ use engine::Keys;
 use model::Namespace;
 use server::{Rate, TlsFiles};
 
-pub(crate) use self::keys::folder;
-use self::keys::{
-    KEYS, Key, address, collector, guard, on_or_off, rate, rpc, share, webhooks, yes_or_no,
+pub(crate) use self::values::folder;
+use self::{
+    keys::{KEYS, Key},
+    values::{
+        address, collector, guard, on_or_off, peer_url, rate, rpc, share, webhooks, yes_or_no,
+    },
 };
 use crate::{
     failure::Failure,
@@ -90,6 +94,11 @@ impl Config {
     /// Gives the address to listen on.
     pub(crate) fn listen(&self) -> Result<SocketAddr> {
         address(self.text("serve.listen"))
+    }
+
+    /// Gives the URL at which other nodes reach this one.
+    pub(crate) fn peer_url(&self) -> Result<Option<reqwest::Url>> {
+        peer_url(self.text("serve.peer_url"))
     }
 
     /// Gives the address to listen on for CBOR-RPC.

@@ -1,13 +1,22 @@
-//! What stands at the front of a server besides HTTP: CBOR-RPC, and TLS over both.
+//! What stands at the front of a server besides HTTP: CBOR-RPC, TLS over both, and how other nodes
+//! reach it.
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
+use client::TlsOptions;
+use engine::PeerAddress;
 use model::{Answer, Backend, Data, Page, Query, UserAnswer, UserQuery, data_from_json};
+use reqwest::Url;
 use serde_json::Value;
 use server::{Oidc, Tls};
 
-use crate::{config::Config, failure::Failure, files, oidc, signals};
+use crate::{
+    config::{Config, StoreAt},
+    connect,
+    failure::Failure,
+    files, oidc, signals,
+};
 
 /// How a server is reached.
 #[derive(Default)]
@@ -18,6 +27,39 @@ pub(crate) struct Front {
     pub(crate) tls: Option<Arc<Tls>>,
     /// Where people sign in, if not only here.
     pub(crate) oidc: Option<Oidc>,
+    /// How other nodes reach it, if they may pass writes on to it.
+    pub(crate) peer: Option<PeerAt>,
+}
+
+/// How nodes of one store reach each other.
+pub(crate) struct PeerAt {
+    /// The URL of this one.
+    pub(crate) url: Url,
+    /// Whom it trusts over https, and what it shows.
+    pub(crate) tls: TlsOptions,
+}
+
+impl PeerAt {
+    /// Gives what the others are told, with a new secret.
+    pub(crate) fn address(mut self, listening: SocketAddr) -> Result<PeerAddress> {
+        if self.url.port() == Some(0) && self.url.set_port(Some(listening.port())).is_err() {
+            return Err(anyhow!("{} cannot have a port", self.url));
+        }
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).context("no random numbers")?;
+        let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(PeerAddress { url: self.url.as_str().trim_end_matches('/').to_owned(), secret })
+    }
+}
+
+/// Refuses peers over a store that is for one node alone.
+pub(crate) fn refuse_peers_of(place: &StoreAt, peer: Option<&PeerAt>) -> Result<()> {
+    if peer.is_none() || matches!(place, StoreAt::Postgres(_)) {
+        return Ok(());
+    }
+    let message = "serve.peer_url is for nodes that share a PostgreSQL, and this store is for one";
+    let hint = "leave out --peer-url, or give --store postgres://USER@HOST:PORT/DATABASE";
+    Err(Failure::usage(message, hint).into())
 }
 
 /// How to listen for CBOR-RPC.
@@ -44,7 +86,9 @@ impl Front {
         let hint = "write both as PEM; the certificate first, then those that lead to an authority";
         let hinted = |error: model::Error| Failure::hinted(error.into(), hint);
         let tls = config.tls()?.map(Tls::open).transpose().map_err(hinted)?;
-        Ok(Self { rpc, tls, oidc: oidc::of(config)? })
+        let peer = config.peer_url()?;
+        let peer = peer.map(|url| anyhow::Ok(PeerAt { url, tls: connect::tls(config)? }));
+        Ok(Self { rpc, tls, oidc: oidc::of(config)?, peer: peer.transpose()? })
     }
 
     /// Reads certificates again whenever SIGHUP comes, until the process ends.

@@ -16,6 +16,7 @@ mod keyring;
 mod logs;
 mod oidc;
 mod output;
+mod peers;
 mod reference;
 mod serve;
 mod signals;

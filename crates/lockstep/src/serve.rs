@@ -1,164 +1,34 @@
 //! `lockstep serve`: a store, the engine over it, and what listens.
 
+mod args;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use clap::Args;
-use engine::{Applied, CacheOptions, Cached, Engine};
+use engine::{Applied, CacheOptions, Cached, Engine, PeerAddress};
 use model::Backend;
-use server::{Oidc, Options, RpcOptions};
+use server::{Oidc, Options, PeerDoor, RpcOptions};
 use store::{Memory, Postgres, PostgresOptions, Sqlite, SqliteOptions, Store};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
 };
 
+pub(crate) use args::ServeArgs;
+
 use crate::{
     commands::mail::{Vault, work},
     config::{Config, StoreAt},
     failure::Failure,
     front::{self, Front, Rpc},
-    oidc::OidcArgs,
     output::Output,
+    peers::Passing,
     signals::Stop,
     steps::{self, Means},
     systemd,
     traces::Export,
     webhook,
 };
-
-/// How to serve.
-#[derive(Args)]
-#[command(after_long_help = "\
-On a loopback address nobody needs a token unless --require-token is given. Any other address, and
---require-token, is refused as long as the store has no token and no user, and no provider gives
-roles (oidc.grants); make the first one with `lockstep token create --store` or `lockstep user add
---store`.
-SIGINT or SIGTERM ends the server when running requests have ended; a second one ends it at once.
-
-Examples:
-  lockstep serve
-  lockstep serve --store memory --listen 127.0.0.1:8080
-  lockstep serve --store sqlite:/var/lib/lockstep/lockstep.db --log-format json
-  lockstep serve --store 'postgres://me@db:5432/work?password_file=/run/secrets/db'
-  lockstep serve --listen 0.0.0.0:5980 --tls-cert server.pem --tls-key server-key.pem
-  lockstep serve --require-token --rate-limit 200")]
-pub(crate) struct ServeArgs {
-    /// Address to listen on [default: 127.0.0.1:5980] [env: LOCKSTEP_LISTEN]
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// `memory`, `sqlite:PATH` or `postgres://USER@HOST:PORT/DATABASE`
-    /// [default: lockstep/lockstep.db in the XDG data folder] [env: LOCKSTEP_STORE]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
-    /// PEM file with the certificate of this server and those that lead to an authority: HTTP and
-    /// CBOR-RPC speak TLS then; SIGHUP reads it again [env: LOCKSTEP_TLS_CERT]
-    #[arg(long, value_name = "FILE")]
-    tls_cert: Option<String>,
-    /// PEM file with the key of that certificate [env: LOCKSTEP_TLS_KEY]
-    #[arg(long, value_name = "FILE")]
-    tls_key: Option<String>,
-    /// PEM file with authorities: every client must show a certificate of one of them
-    /// [env: LOCKSTEP_TLS_CLIENT_CA]
-    #[arg(long, value_name = "FILE")]
-    tls_client_ca: Option<String>,
-    /// Ask everyone for a token, also programs on this machine [env: LOCKSTEP_REQUIRE_TOKEN]
-    #[arg(long)]
-    require_token: bool,
-    /// How many requests a second one token, or one address without a token, may make; 0 is any
-    /// number [default: 1000, and any number on loopback without a token]
-    /// [env: LOCKSTEP_RATE_LIMIT]
-    #[arg(long, value_name = "N")]
-    rate_limit: Option<String>,
-    /// `on`, or `off` to read everything from the store [default: on] [env: LOCKSTEP_CACHE]
-    #[arg(long, value_name = "CACHE")]
-    cache: Option<String>,
-    /// Address for the CBOR-RPC of Diffeo Coordinate's clients, or `off`
-    /// [default: 127.0.0.1:5932] [env: LOCKSTEP_RPC]
-    #[arg(long, value_name = "ADDRESS")]
-    rpc: Option<String>,
-    /// YAML or JSON file that CBOR-RPC clients get from `get_config` [env: LOCKSTEP_RPC_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    rpc_config: Option<String>,
-    /// Networks that steps of workflows may call although they are not public, such as 10.0.0.0/8;
-    /// several with commas [default: none] [env: LOCKSTEP_STEPS_MAY_CALL]
-    #[arg(long, value_name = "NETWORKS")]
-    steps_may_call: Option<String>,
-    /// Let steps of workflows run scripts and shell commands on this machine, as the user of the
-    /// server [env: LOCKSTEP_PROCESSES]
-    #[arg(long)]
-    processes: bool,
-    /// Folder of secrets that workflows name and the store does not have: one file each
-    /// [env: LOCKSTEP_SECRETS]
-    #[arg(long, value_name = "FOLDER")]
-    secrets: Option<String>,
-    /// File with the keys under which secrets are sealed in the store, one a line: the first one
-    /// seals, all open; `env:NAME` is a variable that holds them [env: LOCKSTEP_SECRETS_KEY]
-    #[arg(long, value_name = "FILE")]
-    secrets_key: Option<String>,
-    /// Folder of the mail accounts that this server keeps in step: one file each, as `lockstep mail
-    /// account add` writes it [env: LOCKSTEP_MAIL]
-    #[arg(long, value_name = "FOLDER")]
-    mail: Option<String>,
-    /// Who is asked before anything is published: `NAME=URL` with commas between them, `NAME?=URL`
-    /// for one that need not answer [env: LOCKSTEP_PUBLISH_WEBHOOKS]
-    #[arg(long, value_name = "WEBHOOKS")]
-    publish_webhooks: Option<String>,
-    /// How long instances of workflows are kept once they have ended, with their journals and units
-    /// [default: 30d] [env: LOCKSTEP_KEEP_INSTANCES]
-    #[arg(long, value_name = "SPAN")]
-    keep_instances: Option<String>,
-    /// How long running requests get to end [default: 10s] [env: LOCKSTEP_GRACE]
-    #[arg(long, value_name = "SPAN")]
-    grace: Option<String>,
-    /// Send spans to this collector, by OTLP over HTTP, such as http://127.0.0.1:4318
-    /// [default: none are made] [env: LOCKSTEP_OTLP_ENDPOINT]
-    #[arg(long, value_name = "URL")]
-    otlp_endpoint: Option<String>,
-    /// The share of the traces that begin here to record, from 0 to 1 [default: 1]
-    /// [env: LOCKSTEP_OTLP_SAMPLE]
-    #[arg(long, value_name = "SHARE")]
-    otlp_sample: Option<String>,
-    #[command(flatten)]
-    oidc: OidcArgs,
-    /// `text` or `json` [default: text] [env: LOCKSTEP_LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
-    /// What to log, such as `warn` or `info,server=debug` [default: info] [env: LOCKSTEP_LOG]
-    #[arg(long, value_name = "FILTER")]
-    log: Option<String>,
-}
-
-impl ServeArgs {
-    /// Gives the settings that the flags say.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, Option<String>)> {
-        let own = vec![
-            ("serve.listen", self.listen.clone()),
-            ("serve.store", self.store.clone()),
-            ("serve.tls_cert", self.tls_cert.clone()),
-            ("serve.tls_key", self.tls_key.clone()),
-            ("serve.tls_client_ca", self.tls_client_ca.clone()),
-            ("serve.require_token", self.require_token.then(|| "true".to_owned())),
-            ("serve.rate_limit", self.rate_limit.clone()),
-            ("serve.cache", self.cache.clone()),
-            ("serve.rpc", self.rpc.clone()),
-            ("serve.rpc_config", self.rpc_config.clone()),
-            ("serve.steps_may_call", self.steps_may_call.clone()),
-            ("serve.processes", self.processes.then(|| "on".to_owned())),
-            ("serve.secrets", self.secrets.clone()),
-            ("serve.secrets_key", self.secrets_key.clone()),
-            ("serve.mail", self.mail.clone()),
-            ("serve.publish_webhooks", self.publish_webhooks.clone()),
-            ("serve.keep_instances", self.keep_instances.clone()),
-            ("serve.grace", self.grace.clone()),
-            ("log.format", self.log_format.clone()),
-            ("log.filter", self.log.clone()),
-            ("otlp.endpoint", self.otlp_endpoint.clone()),
-            ("otlp.sample", self.otlp_sample.clone()),
-        ];
-        own.into_iter().chain(self.oidc.settings()).collect()
-    }
-}
 
 /// Serves until a signal comes.
 pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
@@ -177,6 +47,7 @@ pub(crate) async fn run(config: &Config, out: Output) -> Result<()> {
         (true, StoreAt::Postgres(_)) => Cache::AmongOthers,
     };
     let (front, means) = (Front::of(config)?, config.means()?);
+    front::refuse_peers_of(&place, front.peer.as_ref())?;
     front.reload_on_hangup()?;
     let is_plain = front.tls.is_none();
     let scheme = if is_plain { "http" } else { "https" };
@@ -243,6 +114,31 @@ pub(crate) enum Cache {
     AmongOthers,
 }
 
+/// What makes writes and answers reads in this process.
+struct Here {
+    backend: Arc<dyn Backend>,
+    cached: Option<Arc<Cached>>,
+    applied: Applied,
+    following: Option<JoinHandle<()>>,
+}
+
+impl Here {
+    fn over(engine: &Arc<Engine>, cache: Cache) -> Self {
+        if let Cache::Off = cache {
+            let applied = Box::new(Vec::new);
+            return Self { backend: engine.clone(), cached: None, applied, following: None };
+        }
+        let cached = Cached::over(engine.clone(), CacheOptions::default());
+        let (mut applied, mut following): (Applied, _) = (Box::new(Vec::new), None);
+        if let Cache::AmongOthers = cache {
+            let tells = cached.clone();
+            applied = Box::new(move || tells.positions());
+            following = Some(tokio::spawn(cached.clone().follow()));
+        }
+        Self { backend: cached.clone(), cached: Some(cached), applied, following }
+    }
+}
+
 /// A server that runs.
 pub(crate) struct Running {
     engine: Arc<Engine>,
@@ -255,6 +151,8 @@ pub(crate) struct Running {
     ended: watch::Sender<bool>,
     following: Option<JoinHandle<()>>,
     backend: Arc<dyn Backend>,
+    passing: Option<Arc<Passing>>,
+    knowing: Option<JoinHandle<()>>,
     mail: Option<JoinHandle<()>>,
 }
 
@@ -289,19 +187,17 @@ pub(crate) async fn start(
 ) -> Result<Running> {
     let clock = engine::clock_of(&store);
     let engine = engine_over(store, &options, &front, &means).await?;
-    let cached = || Cached::over(engine.clone(), CacheOptions::default());
-    let mut applied: Applied = Box::new(Vec::new);
-    let (backend, following): (Arc<dyn Backend>, _) = match cache {
-        Cache::Off => (engine.clone(), None),
-        Cache::Alone => (cached(), None),
-        Cache::AmongOthers => {
-            let cached = cached();
-            let tells = cached.clone();
-            applied = Box::new(move || tells.positions());
-            (cached.clone(), Some(tokio::spawn(cached.follow())))
-        }
+    let here = Here::over(&engine, cache);
+    let name = node_name()?;
+    let passing = front.peer.as_ref().map(|peer| {
+        let (clock, tls) = (Arc::clone(&clock), peer.tls.clone());
+        let here = (Arc::clone(&here.backend), here.cached.clone());
+        Passing::new(engine.clone(), clock, name.clone(), tls, here)
+    });
+    let backend: Arc<dyn Backend> = match &passing {
+        Some(passing) => passing.clone(),
+        None => Arc::clone(&here.backend),
     };
-    engine.join(node_name()?, applied);
     engine.take_secrets({
         let secrets = means.secrets.clone();
         Box::new(move |name| secrets.in_file(name).ok())
@@ -327,12 +223,20 @@ pub(crate) async fn start(
         bound = bound.sign_in_at(oidc);
     }
     let (address, rpc) = (bound.address(), bound.rpc_address());
+    let peer = front.peer.map(|peer| peer.address(address)).transpose()?;
+    if let Some(PeerAddress { secret, .. }) = &peer {
+        let (secret, backend, engine) = (secret.clone(), here.backend, engine.clone());
+        let next_due = Box::new(move || engine.next_due());
+        bound = bound.open_to_peers(PeerDoor { secret, backend, next_due });
+    }
+    engine.join(name, here.applied, peer);
     let (stop, stopped) = oneshot::channel();
     let serving = bound.serve(async {
         // A sender that is dropped means the same as one that sends.
         let _either = stopped.await;
     });
     let due = tokio::spawn(engine.clone().run_due());
+    let knowing = passing.clone().map(|passing| tokio::spawn(passing.know_peers()));
     let workflows = [tokio::spawn(engine.clone().run_workflows()), tokio::spawn(steps)];
     let serving = tokio::spawn(serving);
     let mail = None;
@@ -345,8 +249,10 @@ pub(crate) async fn start(
         due,
         workflows,
         ended,
-        following,
+        following: here.following,
         backend,
+        passing,
+        knowing,
         mail,
     })
 }
@@ -366,6 +272,9 @@ impl Running {
 
     /// Takes no more requests, lets running ones end within the grace, and stops.
     pub(crate) async fn stop(self) -> Result<()> {
+        if let Some(passing) = &self.passing {
+            passing.withdraw().await;
+        }
         drop(self.stop);
         self.serving.await.context("the server has failed")??;
         // Whoever does steps gives back what is not done.
@@ -375,6 +284,7 @@ impl Running {
         }
         self.workflows.iter().for_each(JoinHandle::abort);
         self.due.abort();
+        self.knowing.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.engine.leave().await {
             tracing::warn!(%error, "the other nodes could not be told that this one ends");
         }

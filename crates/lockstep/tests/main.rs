@@ -19,6 +19,8 @@ mod mail;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod reference;

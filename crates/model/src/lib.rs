@@ -19,6 +19,7 @@ pub mod limits;
 mod lock;
 mod mail;
 mod name;
+mod passed;
 mod query;
 mod record;
 mod role;
@@ -56,6 +57,7 @@ pub use json::{data_from_json, data_to_json, datum_from_json};
 pub use lock::{ChangeLocks, LockChange, LockPath};
 pub use mail::{MailAccount, MailAnswer, MailCommand, MailPart, MailQuery, RecordRound};
 pub use name::{Namespace, SpecName, UnitName, WorkerName, escape, unescape};
+pub use passed::PassedOn;
 pub use query::{Answer, AttemptsOf, Page, Query, UnitFilter};
 pub use record::{
     Attempt, AttemptRef, AttemptStatus, Counts, Id, NamespaceInfo, NodeInfo, Revision, Spec,

@@ -124,6 +124,10 @@ pub const RPC_IDLE_MAX: Duration = Duration::from_secs(3_600);
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// Open connections of one peer address other than loopback.
 pub const CONNECTIONS_PER_PEER_MAX: usize = 128;
+/// Writes that one node has passed on to another at a time; what is more is done by itself.
+pub const PASSED_ON_MAX: usize = 64;
+/// The same of claims that may wait. Together they are fewer than the connections of one address.
+pub const PASSED_ON_WAITING_MAX: usize = 48;
 /// Requests of one token, or of one peer address without a token, in a second; `serve
 /// --rate-limit` sets another number.
 pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000;
@@ -231,6 +235,8 @@ pub fn all() -> Vec<(&'static str, u64, &'static str)> {
         ("rpc_idle_max", RPC_IDLE_MAX.as_secs(), "seconds"),
         ("connections_max", CONNECTIONS_MAX as u64, "connections"),
         ("connections_per_peer_max", CONNECTIONS_PER_PEER_MAX as u64, "connections"),
+        ("passed_on_max", PASSED_ON_MAX as u64, "writes"),
+        ("passed_on_waiting_max", PASSED_ON_WAITING_MAX as u64, "writes"),
         ("requests_per_second_max", REQUESTS_PER_SECOND_MAX.into(), "requests"),
         ("requests_at_once_max", REQUESTS_AT_ONCE_MAX.into(), "requests"),
         ("wrong_tokens_per_second_max", WRONG_TOKENS_PER_SECOND_MAX.into(), "requests"),

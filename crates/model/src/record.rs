@@ -320,6 +320,9 @@ pub struct NodeInfo {
     /// The fingerprint of its pipeline.
     #[serde(default)]
     pub fingerprint: String,
+    /// Where other nodes reach it, so that they can pass writes on to it; absent if they do not.
+    #[serde(default)]
+    pub peer_url: Option<String>,
 }
 
 /// A token as a list shows it: never the secret.

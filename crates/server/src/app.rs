@@ -16,6 +16,7 @@ use crate::{
     metrics::Metrics,
     oidc::Oidc,
     outcome::{Response, full},
+    peers::PeerDoor,
     problem,
     rate::{Rate, Rates},
     routes::{NOT_FOR_USE, ROUTES},
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) sessions: Sessions,
     /// The identity provider, if there is one.
     pub(crate) oidc: OnceLock<Oidc>,
+    /// The door for nodes of the same store, if they may pass writes on to this one.
+    pub(crate) peers: OnceLock<PeerDoor>,
     /// Who takes the spans of requests.
     pub(crate) tracer: OnceLock<Arc<dyn Tracer>>,
     /// Pages that may be kept up to date at a time.
@@ -54,6 +57,7 @@ impl App {
             metrics,
             sessions: Sessions::new()?,
             oidc: OnceLock::new(),
+            peers: OnceLock::new(),
             tracer: OnceLock::new(),
             live: Arc::new(Semaphore::new(limits::LIVE_PAGES_MAX)),
             ready: AtomicBool::new(true),

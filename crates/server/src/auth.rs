@@ -68,6 +68,11 @@ impl Auth {
         }
     }
 
+    /// Gives whoever is let in by something else than a token.
+    pub(crate) fn nobody(&self) -> Arc<Principal> {
+        Arc::clone(&self.anyone)
+    }
+
     /// Lets everyone in who does not ask too often.
     ///
     /// # Errors
@@ -322,7 +327,7 @@ impl Known {
 
 /// Takes the token from an `Authorization` header; any other scheme holds none, which hashes to
 /// the hash of no token.
-fn bearer(authorization: &[u8]) -> &[u8] {
+pub(crate) fn bearer(authorization: &[u8]) -> &[u8] {
     match authorization.split_at_checked(7) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
         _ => b"",

@@ -24,6 +24,7 @@ use crate::{
     listen::Peer,
     negotiate::{Accepted, MEDIA_TYPES, accepted, prefers_page},
     outcome::{Outcome, Response},
+    peers::PeerDoor,
     problem::{FORM_DEFAULT, Form, Refusal, not_found},
     route::{Guard, Place, Route, Speaks},
     routes::ROUTES,
@@ -177,6 +178,13 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Answered
     let peer = Peer::of(&head.extensions).ip;
     let (principal, visit) = match route.guard {
         Guard::Open => (app.auth.anyone(peer)?, Visit::Open),
+        Guard::Node => {
+            if let Err(error) = PeerDoor::check(app.peers.get(), &head.headers) {
+                app.auth.anyone(peer)?;
+                return Err(error.into());
+            }
+            (app.auth.nobody(), Visit::Open)
+        }
         _ if route.is_page() => app.auth.visitor(&head, peer).await?,
         Guard::Known | Guard::Needs(..) => {
             (app.auth.caller(&head.headers, &head.uri, peer).await?, Visit::Token)

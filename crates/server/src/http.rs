@@ -9,6 +9,7 @@ pub(crate) mod event;
 pub(crate) mod instance;
 pub(crate) mod namespace;
 pub(crate) mod ops;
+pub(crate) mod peer;
 pub(crate) mod root;
 pub(crate) mod secret;
 pub(crate) mod spec;

@@ -25,6 +25,7 @@ use crate::{
     oidc::Oidc,
     outcome::Response,
     pace::{Paced, Phase},
+    peers::PeerDoor,
     rate::Rate,
     rpc::{RpcBound, RpcOptions},
     tls::{self, Tls},
@@ -114,6 +115,14 @@ impl Bound {
     pub fn sign_in_at(self, oidc: Oidc) -> Self {
         // Who has set it first has the say.
         let _first = self.app.oidc.set(oidc);
+        self
+    }
+
+    /// Lets nodes of the same store pass writes on to this one.
+    #[must_use]
+    pub fn open_to_peers(self, door: PeerDoor) -> Self {
+        // Who has set it first has the say.
+        let _first = self.app.peers.set(door);
         self
     }
 

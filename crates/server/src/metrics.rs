@@ -86,6 +86,14 @@ fn declare() {
     for what in ["requests", "wrong_tokens"] {
         metrics::counter!(refused, "what" => what).increment(0);
     }
+    let passed = "lockstep_passed_on_total";
+    metrics::describe_counter!(passed, "Writes passed on to the node that writes in a namespace");
+    for outcome in ["done", "not_done", "unknown"] {
+        metrics::counter!(passed, "outcome" => outcome).increment(0);
+    }
+    let peers = "lockstep_peers";
+    metrics::describe_gauge!(peers, "Other nodes that writes can be passed on to");
+    metrics::gauge!(peers).increment(0.0);
     let lag = "lockstep_cache_lag_seconds";
     metrics::describe_gauge!(lag, "Age of the newest commit of another node when it was heard of");
     metrics::gauge!(lag).increment(0.0);

@@ -153,8 +153,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     }
     responses.insert("default".into(), json!({"$ref": errors}));
     fields.insert("responses".into(), responses.into());
-    if route.guard != Guard::Open {
-        fields.insert("security".into(), json!([{"token": []}, {}]));
+    match route.guard {
+        Guard::Open => {}
+        Guard::Node => drop(fields.insert("security".into(), json!([{"token": []}]))),
+        Guard::Known | Guard::Needs(..) => {
+            fields.insert("security".into(), json!([{"token": []}, {}]));
+        }
     }
     fields.insert("x-access".into(), access(route.guard).into());
     operation
@@ -241,6 +245,7 @@ fn responses_of_errors(generator: &mut SchemaGenerator) -> Value {
 fn access(guard: Guard) -> String {
     match guard {
         Guard::Open => "everyone".to_owned(),
+        Guard::Node => "nodes of the same store, each by a secret of its own".to_owned(),
         Guard::Known => "every token; the commands and queries inside need their scopes".to_owned(),
         Guard::Needs(verb, resource, place) => {
             let scope = model::Scope { verb: Some(verb), resource: Some(resource) };

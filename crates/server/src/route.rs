@@ -72,6 +72,8 @@ pub enum Guard {
     Open,
     /// Everyone with a token; what the call says decides the rest.
     Known,
+    /// Nodes of the same store.
+    Node,
     /// Those with a scope.
     Needs(Verb, Resource, Place),
 }
@@ -203,6 +205,12 @@ impl Route {
 
     pub(crate) const fn writes(mut self, resource: Resource, place: Place) -> Self {
         self.guard = Guard::Needs(Verb::Write, resource, place);
+        self
+    }
+
+    /// Opens the route to nodes of the same store, and to nobody else.
+    pub(crate) const fn for_nodes(mut self) -> Self {
+        self.guard = Guard::Node;
         self
     }
 

@@ -101,10 +101,11 @@ const fn document(
 
 mod beside;
 mod definition;
+mod node;
 mod ui;
 
 /// The parts of the table.
-const PARTS: &[&[Route]] = &[OWN, definition::ROUTES, beside::ROUTES, ui::ROUTES];
+const PARTS: &[&[Route]] = &[OWN, definition::ROUTES, beside::ROUTES, node::ROUTES, ui::ROUTES];
 
 /// Everything that can be called.
 pub const ROUTES: &[Route] = &joined::<{ count(PARTS) }>(PARTS);
@@ -380,10 +381,6 @@ const OWN: &[Route] = &[
     document("/api", "api", "Describes this API for people", to!(ops::api))
         .speaks(Speaks::Text("text/html; charset=utf-8"))
         .gives::<String>(200),
-    get("/node", "list_nodes", "Lists the nodes of a shared store", to!(ops::nodes))
-        .reads(Server, Place::Server)
-        .speaks(Speaks::Json)
-        .gives::<wire::NodeList>(200),
     get("/metrics", "metrics", "Shows metrics for Prometheus", to!(ops::metrics))
         .reads(Server, Place::Server)
         .speaks(Speaks::Text("text/plain; version=0.0.4; charset=utf-8"))

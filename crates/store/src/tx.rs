@@ -127,6 +127,9 @@ pub struct Glance {
     pub namespaces: Vec<Key>,
     /// Rows of [`crate::tables::COUNTER`].
     pub counters: Vec<Key>,
+    /// How many rows of [`crate::tables::NODE`] at most, from the first on; none if they are not
+    /// looked at.
+    pub nodes: Option<u32>,
 }
 
 /// A piece of work for a store, which owns the way back to whoever waits for it.

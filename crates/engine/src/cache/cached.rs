@@ -241,20 +241,22 @@ impl Cached {
 
     async fn write_through(&self, write: Write) -> Result<Committed> {
         let namespace = write.namespace.clone();
-        let mut doubt = Doubt { cached: self, namespace: &namespace, ends: self.engine.is_none() };
+        let mut doubt = self.doubt(&namespace);
+        doubt.ends = self.engine.is_none();
         let outcome = self.backend.write(write).await;
-        doubt.ends = match &outcome {
-            Ok(committed) => {
-                if self.engine.is_none() && !committed.events.is_empty() {
-                    self.core().hear(&namespace, committed.revision, &committed.events);
-                }
-                false
-            }
-            // Nobody knows whether it has taken effect, or will.
-            Err(Error::Unavailable(_) | Error::Internal(_)) => true,
-            Err(_) => false,
-        };
+        match &outcome {
+            // The engine has told of it.
+            Ok(_) if self.engine.is_some() => doubt.nothing(),
+            Ok(committed) => doubt.made(committed),
+            Err(error) => doubt.failed(error),
+        }
         outcome
+    }
+
+    /// Begins a write that goes another way than through this cache. Until it is said what became
+    /// of it, nobody knows; so that has to be said before its caller has the answer.
+    pub fn doubt<'c>(&'c self, namespace: &'c Namespace) -> Doubt<'c> {
+        Doubt { cached: self, namespace, ends: true }
     }
 }
 
@@ -309,10 +311,37 @@ impl Drop for Filling<'_> {
 
 /// A write whose outcome is not known: it may have taken effect, or may do so later, like the write
 /// of a stranger. What is kept of its namespace is given up, and the follower brings the rest.
-struct Doubt<'c> {
+pub struct Doubt<'c> {
     cached: &'c Cached,
     namespace: &'c Namespace,
     ends: bool,
+}
+
+impl fmt::Debug for Doubt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doubt").field("namespace", self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Doubt<'_> {
+    /// Ends it with the outcome of the write.
+    pub fn made(self, committed: &Committed) {
+        if !committed.events.is_empty() {
+            self.cached.core().hear(self.namespace, committed.revision, &committed.events);
+        }
+        self.nothing();
+    }
+
+    /// Ends it with the error of the write, which may leave it.
+    pub fn failed(mut self, error: &Error) {
+        // Of these nobody knows whether the write has taken effect, or will.
+        self.ends = matches!(error, Error::Unavailable(_) | Error::Internal(_));
+    }
+
+    /// Ends it, because nothing was done.
+    pub fn nothing(mut self) {
+        self.ends = false;
+    }
 }
 
 impl Drop for Doubt<'_> {

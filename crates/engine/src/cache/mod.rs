@@ -11,5 +11,5 @@ mod lru;
 mod meters;
 mod scope;
 
-pub use cached::{CacheOptions, Cached};
+pub use cached::{CacheOptions, Cached, Doubt};
 pub use core::CacheCounts;

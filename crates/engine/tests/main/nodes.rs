@@ -31,7 +31,7 @@ fn node(url: &str, name: &str) -> Node {
     let store: Arc<dyn Store> = Arc::new(Postgres::open(url, &options).unwrap());
     let clock = clock_of(&store);
     let engine = Engine::new(store, clock);
-    engine.join(name.to_owned(), Box::new(|| vec![(Namespace::empty(), 7)]));
+    engine.join(name.to_owned(), Box::new(|| vec![(Namespace::empty(), 7)]), None);
     Node { due: tokio::spawn(engine.clone().run_due()), engine }
 }
 

@@ -9,6 +9,7 @@ mod depth;
 mod floors;
 mod followed;
 mod idle;
+mod peers;
 mod steady;
 mod work;
 

@@ -44,8 +44,9 @@ fn rows(nodes: &[NodeInfo]) -> String {
             node.lease.to_string(),
             node.epoch.map_or_else(|| "-".to_owned(), |epoch| epoch.to_string()),
             node.applied.len().to_string(),
+            node.peer_url.as_deref().map_or_else(|| "-".to_owned(), printable),
         ]
     };
-    let heads = ["name", "version", "started", "lease ends", "epoch", "namespaces"];
+    let heads = ["name", "version", "started", "lease ends", "epoch", "namespaces", "peer url"];
     table(&heads, &nodes.iter().map(row).collect::<Vec<_>>())
 }

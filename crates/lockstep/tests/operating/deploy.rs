@@ -56,8 +56,12 @@ fn compose_starts_two_nodes_over_one_database() {
     let file: Value = serde_saphyr::from_str(&text).unwrap();
     let services = file["services"].as_object().unwrap();
     let ours: Vec<_> = services.iter().filter(|(_, it)| it["image"] == "lockstep").collect();
-    let nodes = ours.iter().filter(|(_, it)| it["command"] == serde_json::json!(["serve"]));
+    let nodes = ours.iter().filter(|(_, it)| it["command"][0] == "serve");
     assert_eq!(nodes.clone().count(), 2);
+    for (name, node) in nodes.clone() {
+        let url = format!("http://{name}:5980");
+        assert_eq!(words(&node["command"]), ["serve", "--peer-url", &url], "{name}");
+    }
     for (name, service) in &ours {
         let environment = variables(&service["environment"]);
         known(&environment);

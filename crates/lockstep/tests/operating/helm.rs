@@ -66,6 +66,10 @@ fn the_deployment_runs_what_there_is() {
     let variables = BTreeMap::from([
         ("LOCKSTEP_STORE".to_owned(), store),
         ("LOCKSTEP_LISTEN".to_owned(), "0.0.0.0:5980".to_owned()),
+        (
+            "LOCKSTEP_PEER_URL".to_owned(),
+            format!("{}://10.0.0.7:5980", text(".Values.peers.scheme")),
+        ),
         ("LOCKSTEP_RPC".to_owned(), "off".to_owned()),
         ("LOCKSTEP_LOG_FORMAT".to_owned(), text(".Values.log.format")),
         ("LOCKSTEP_LOG".to_owned(), text(".Values.log.filter")),

@@ -12,14 +12,19 @@ pub(crate) async fn write(call: Call) -> Result<Outcome> {
     if write.request_id.is_none() {
         write.request_id = call.request_id()?;
     }
-    let only_claims = |command: &Command| matches!(command, Command::Queue(QueueCommand::Claim(_)));
     // A claim that only waits may be cut short; a change that was made must be answered.
-    let committed = if write.commands.iter().all(only_claims) {
+    let committed = if only_claims(&write) {
         call.write_waiting(write).await?
     } else {
         call.backend.write(write).await?
     };
     Ok(Outcome::json(&committed)?.at(committed.revision))
+}
+
+/// Tells whether a write does nothing but claim.
+pub(crate) fn only_claims(write: &Write) -> bool {
+    let is_claim = |command: &Command| matches!(command, Command::Queue(QueueCommand::Claim(_)));
+    write.commands.iter().all(is_claim)
 }
 
 /// A question, and how new its answer must be.

@@ -19,7 +19,7 @@ use crate::ordered::damaged;
 use crate::tables;
 
 /// The rows of one table, encoded.
-type Rows = Vec<(Bytes, Bytes)>;
+pub(crate) type Rows = Vec<(Bytes, Bytes)>;
 
 /// Fetches what is missing. A writer takes the rows that belong to no namespace first and by
 /// themselves, and locks them: what else is missing is asked for again under the locks.
@@ -115,7 +115,12 @@ async fn shipped(link: &Link, behind: &[(i64, i64)]) -> Outcome<Vec<Shipment>> {
 }
 
 /// Takes note of a stretch.
-fn take_in(known: &mut Known, layouts: &[Layout], wanted: Wanted, found: Rows) -> Outcome<()> {
+pub(crate) fn take_in(
+    known: &mut Known,
+    layouts: &[Layout],
+    wanted: Wanted,
+    found: Rows,
+) -> Outcome<()> {
     let layout = layouts.get(wanted.table).ok_or_else(damaged)?;
     let order = layout.order(wanted.index)?;
     let is_whole = found.len() < wanted.limit as usize;

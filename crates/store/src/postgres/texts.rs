@@ -35,8 +35,9 @@ pub(crate) enum Text {
     Scan { table: usize, index: usize, shape: Shape },
     /// Finds the first field of every order that goes through all namespaces.
     Firsts,
-    /// Saves a row of a table, if one is named, and brings all that a glance sees.
-    Glance(Option<usize>),
+    /// Saves a row of a table, if one is named, and brings all that a glance sees; with `nodes` the
+    /// rows of nodes, too.
+    Glance { saved: Option<usize>, nodes: bool },
 }
 
 impl From<&'static str> for Text {
@@ -65,7 +66,7 @@ impl Text {
                 let all: Vec<String> = global_orders()?.into_iter().map(first).collect();
                 format!("SELECT {}", all.join(", "))
             }
-            Self::Glance(saved) => glance(saved.map(layout).transpose()?)?,
+            Self::Glance { saved, nodes } => glance(saved.map(layout).transpose()?, nodes)?,
         })
     }
 }
@@ -236,8 +237,9 @@ fn first(layout: &Layout, index: usize, field: usize) -> String {
 }
 
 /// Each row says which part it belongs to: 0 is the time and the first fields, and the others are
-/// rows of [`GLANCED`], whose keys are texts and whose columns are numbers.
-fn glance(saved: Option<&Layout>) -> Result<String> {
+/// rows of [`GLANCED`] and at last those of nodes, whose keys are texts and whose columns are
+/// numbers.
+fn glance(saved: Option<&Layout>, nodes: bool) -> Result<String> {
     let (saved, places) = match saved {
         Some(layout) => {
             let columns = layout.table.key.len() + layout.table.columns.len();
@@ -259,6 +261,15 @@ fn glance(saved: Option<&Layout>) -> Result<String> {
             " UNION ALL SELECT {part}, {key}, ARRAY[{}], body FROM {} WHERE {key} = ANY (${})",
             names(table.columns.iter(), ""),
             table.name,
+            places + part,
+        );
+    }
+    if nodes {
+        let (key, part) = (names(tables::NODE.key.iter(), ""), GLANCED.len() + 1);
+        text += &format!(
+            " UNION ALL (SELECT {part}, {key}, ARRAY[{}], body FROM {} ORDER BY {key} LIMIT ${})",
+            names(tables::NODE.columns.iter(), ""),
+            tables::NODE.name,
             places + part,
         );
     }

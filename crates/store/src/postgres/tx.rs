@@ -156,7 +156,7 @@ impl KnownTx<'_> {
 }
 
 /// Says what to fetch for a range.
-fn wanted(
+pub(crate) fn wanted(
     layout: &Layout,
     index: usize,
     range: &Range,

@@ -158,13 +158,21 @@ fn broken(what: &str) -> io::Error {
 pub struct Caller {
     address: SocketAddr,
     patience: Duration,
+    token: Option<String>,
     connection: Option<Connection>,
 }
 
 impl Caller {
     /// Makes a caller; it connects when it is first used.
     pub fn new(address: SocketAddr, patience: Duration) -> Self {
-        Self { address, patience, connection: None }
+        Self { address, patience, token: None, connection: None }
+    }
+
+    /// Shows a token with each call, if there is one.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<&str>) -> Self {
+        self.token = token.map(str::to_owned);
+        self
     }
 
     /// Sends JSON once. An error leaves it unknown whether the server did what was asked.
@@ -179,6 +187,9 @@ impl Caller {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if let Some(key) = key {
             text += &format!("Idempotency-Key: {key}\r\n");
+        }
+        if let Some(token) = &self.token {
+            text += &format!("Authorization: Bearer {token}\r\n");
         }
         text += &format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -48,6 +48,8 @@ pub struct NodesOptions {
     pub kills: u32,
     /// How often the database is stopped, fast and immediately in turn.
     pub stops: u32,
+    /// Whether nodes pass writes on to each other.
+    pub peers: bool,
     /// What the run's random numbers start from.
     pub seed: u64,
 }
@@ -118,7 +120,8 @@ impl Rig {
         let cluster = Cluster::start(&["fsync=off"]).expect("a PostgreSQL");
         let mut node = |number| {
             let folder = folder.path().join(format!("node-{number}"));
-            Server::node(&options.program, &folder, &cluster.url(), &mut random)
+            let node = Server::node(&options.program, &folder, &cluster.url(), &mut random);
+            node.with_peers(options.peers)
         };
         let mut nodes: Vec<Server> = (1..=options.nodes).map(&mut node).collect();
         // All at once, so that they meet where the tables are made.

@@ -26,6 +26,8 @@ pub struct Server {
     folder: PathBuf,
     /// The database, if other nodes share it.
     url: Option<String>,
+    /// Whether it and the other nodes pass writes on to each other.
+    has_peers: bool,
     address: SocketAddr,
     process: Option<Child>,
 }
@@ -35,7 +37,8 @@ impl Server {
     #[track_caller]
     pub fn new(program: &Path, folder: &Path, random: &mut Random) -> Self {
         let (program, folder) = (program.to_owned(), folder.to_owned());
-        Self { program, folder, url: None, address: free_address(random), process: None }
+        let address = free_address(random);
+        Self { program, folder, url: None, has_peers: false, address, process: None }
     }
 
     /// Chooses a port for a node over a database, which keeps its log in a folder of its own.
@@ -45,6 +48,13 @@ impl Server {
         let mut node = Self::new(program, folder, random);
         node.url = Some(url.to_owned());
         node
+    }
+
+    /// Lets it and the other nodes pass writes on to each other, if it should.
+    #[must_use]
+    pub fn with_peers(mut self, has_peers: bool) -> Self {
+        self.has_peers = has_peers;
+        self
     }
 
     /// Gives the address that the server listens on whenever it runs.
@@ -70,6 +80,9 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log file"));
+        if self.has_peers {
+            command.arg("--peer-url").arg(format!("http://{}", self.address));
+        }
         self.process = Some(command.spawn().expect("the server starts"));
     }
 

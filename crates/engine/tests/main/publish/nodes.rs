@@ -31,7 +31,7 @@ impl Node {
         let engine = Engine::new(store, clock);
         let cached = Cached::over(engine.clone(), CacheOptions::default());
         let tells = cached.clone();
-        engine.join(name.to_owned(), Box::new(move || tells.positions()));
+        engine.join(name.to_owned(), Box::new(move || tells.positions()), None);
         let tasks = vec![
             tokio::spawn(cached.clone().follow()),
             tokio::spawn(engine.clone().run_due()),

@@ -43,7 +43,7 @@ impl Bench<'_> {
         floors: &[Figure],
         one: &[Figure],
     ) -> Result<Vec<Figure>> {
-        let (servers, addresses) = self.nodes(nodes, &[])?;
+        let (servers, addresses) = self.peers(nodes)?;
         let mut places = Vec::with_capacity(nodes);
         for address in addresses {
             places.push(match places.first() {

@@ -47,6 +47,8 @@ pub struct HistoriesOptions {
     pub program: PathBuf,
     /// How many histories there are at least.
     pub histories: usize,
+    /// Whether nodes pass writes on to each other.
+    pub peers: bool,
     /// What the run's random numbers start from.
     pub seed: u64,
     /// What is broken on purpose.
@@ -73,6 +75,8 @@ pub struct HistoriesReport {
     pub reads: usize,
     /// Reads that nodes answered from memory, of those that live to tell.
     pub hits: u64,
+    /// Writes that nodes passed on to each other, of those that live to tell.
+    pub passed_on: u64,
     /// How often nodes were killed, stopped for a moment, and stopped for long.
     pub disturbed: [usize; 3],
     /// How long the whole run took.
@@ -83,12 +87,13 @@ pub struct HistoriesReport {
 
 impl fmt::Display for HistoriesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { histories, writes, reads, hits, disturbed, took, violations } = self;
+        let Self { histories, writes, reads, hits, passed_on, .. } = self;
+        let Self { disturbed, took, violations, .. } = self;
         let [kills, pauses, freezes] = disturbed;
         write!(
             f,
-            "{histories} histories of {writes} writes and {reads} reads ({hits} from memory) in \
-             {took:.1?}, {kills} kills, {pauses} pauses, {freezes} freezes: {} violations",
+            "{histories} histories of {writes} writes ({passed_on} passed on) and {reads} reads \
+             ({hits} from memory) in {took:.1?}, {kills} kills, {pauses} pauses, {freezes} freezes: {} violations",
             violations.len()
         )?;
         violations.iter().take(20).try_for_each(|violation| write!(f, "\n  {violation}"))
@@ -106,7 +111,8 @@ pub fn histories(options: &HistoriesOptions) -> HistoriesReport {
     let mut nodes: Vec<Server> = (1..=NODES)
         .map(|number| {
             let folder = folder.path().join(format!("node-{number}"));
-            Server::node(&options.program, &folder, &cluster.url(), &mut random)
+            let node = Server::node(&options.program, &folder, &cluster.url(), &mut random);
+            node.with_peers(options.peers)
         })
         .collect();
     nodes.iter_mut().for_each(Server::start);
@@ -145,9 +151,11 @@ pub fn histories(options: &HistoriesOptions) -> HistoriesReport {
         };
         violations.extend(wrong.into_iter().map(|wrong| format!("{namespace}: {wrong}")));
     }
-    let hits = stage.addresses.iter().map(|address| hits(*address)).sum();
+    let sum = |line| stage.addresses.iter().map(|address| counted(*address, line)).sum();
+    let hits = sum("lockstep_cache_hits_total ");
+    let passed_on = sum("lockstep_passed_on_total{outcome=\"done\"} ");
     let (histories, took) = (made.len(), begun.elapsed());
-    HistoriesReport { histories, writes, reads, hits, disturbed, took, violations }
+    HistoriesReport { histories, writes, reads, hits, passed_on, disturbed, took, violations }
 }
 
 /// Kills and stops nodes, and starts them again; gives what went wrong and what was done.
@@ -307,10 +315,10 @@ impl Door for Http {
     }
 }
 
-/// Asks a node how many reads it answered from memory.
-fn hits(address: SocketAddr) -> u64 {
+/// Asks a node what it has counted, by what the line begins with.
+fn counted(address: SocketAddr, begins: &str) -> u64 {
     let Ok(answer) = Caller::new(address, ANSWER_MAX).get("/metrics") else { return 0 };
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let line = text.lines().find_map(|line| line.strip_prefix("lockstep_cache_hits_total "));
+    let line = text.lines().find_map(|line| line.strip_prefix(begins));
     line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
 }
