@@ -157,11 +157,11 @@ impl Others {
         let number = told.count;
         told.since.push_back((number, next));
         if told.since.len() > TOLD_MAX
-            && let Some((_, first)) = told.since.pop_front()
-            && let Some(second) = told.since.front_mut()
+            && let Some((last, _)) = told.since.pop_back()
+            && let Some(before) = told.since.back_mut()
         {
-            // As if it had been told later, which at worst makes somebody look in vain.
-            second.1 = first;
+            // As if both had been told last, which at worst makes somebody look in vain.
+            before.0 = last;
         }
         self.next.fetch_min(next, Ordering::AcqRel);
     }

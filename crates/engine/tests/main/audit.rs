@@ -79,7 +79,8 @@ async fn write_from_all_sides(engines: &[Arc<Engine>]) {
                     commands.push(Command::Admin(AdminCommand::RevokeToken { id: "no".into() }));
                 }
                 let write = Write { caller, ..Write::of(namespace, commands) };
-                assert_eq!(engine.write(write).await.is_ok(), round % 4 != 2);
+                let made = engine.write(write).await;
+                assert_eq!(made.is_ok(), round % 4 != 2, "{made:?}");
             }
         });
     }

@@ -78,7 +78,7 @@ fn a_node_that_stands_still_is_given_up_with_its_lease() {
     let frozen = Instant::now();
     let url = other.server.url.clone();
     let keyed = {
-        let (url, namespace) = (url.clone(), namespace.clone());
+        let namespace = namespace.clone();
         thread::spawn(move || {
             let address = url.strip_prefix("http://").unwrap().parse().unwrap();
             let mut http = testkit::rig::http::Caller::new(address, Duration::from_secs(30));

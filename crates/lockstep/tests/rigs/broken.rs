@@ -17,7 +17,9 @@ fn broken_requests_break_nothing() {
     assert!(report.class(2) > REQUESTS / 10, "hardly any request is understood: {report}");
     assert!(report.class(4) > REQUESTS / 3, "hardly any request is broken: {report}");
     for (operation, (done, refused)) in &report.operations {
-        assert!(*done > 0, "{operation} never succeeds: {report}");
+        // Only nodes of the same store come in there, and the rig is none.
+        let is_closed = operation.starts_with("peer_");
+        assert_eq!(*done > 0, !is_closed, "{operation}: {report}");
         assert!(*refused > 0, "{operation} is never refused: {report}");
     }
 }

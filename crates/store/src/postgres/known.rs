@@ -329,9 +329,11 @@ impl Known {
         }
         for wanted in &missing.stretches {
             let layout = self.layouts.get(wanted.table).ok_or_else(damaged)?;
+            if is_global(layout, wanted.index)? {
+                return Ok(false);
+            }
             let id = wanted.prefix.first().map(Value::as_int).transpose()?;
-            let is_guarded = id.is_some_and(|id| self.locked.contains(&id));
-            if is_global(layout, wanted.index)? || !is_guarded {
+            if id.is_none_or(|id| !self.locked.contains(&id)) {
                 return Ok(false);
             }
         }
