@@ -1,6 +1,7 @@
 //! What a node looks at, once a second, in a store that others write to as well: when something
 //! falls due next, whether others have written, how far the catalog is, and which nodes there are
-//! that writes can be passed on to; and it says that it is alive. All that is one small query, to which others are added where something has happened.
+//! that writes can be passed on to; and it says that it is alive. All that is one small query, to
+//! which others are added where something has happened.
 
 use std::{collections::HashMap, sync::Arc};
 

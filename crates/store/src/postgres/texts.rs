@@ -145,7 +145,8 @@ fn check(lock: bool, place: usize) -> String {
     let next = place + 1;
     let text = format!(
         "SELECT CASE t.revision WHEN k.revision THEN 0 ELSE ('{words}' || t.name)::bigint END
-         FROM unnest(${place}::text[], ${next}::bigint[]) k (name, revision) JOIN {table} t ON t.name = k.name
+         FROM unnest(${place}::text[], ${next}::bigint[]) k (name, revision)
+         JOIN {table} t ON t.name = k.name
          ORDER BY t.name"
     );
     if lock { text + " FOR UPDATE OF t" } else { text }
