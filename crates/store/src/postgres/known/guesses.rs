@@ -2,7 +2,8 @@
 //!
 //! Nearly every unit that is added has a new name. So a writer that takes itself to be alone
 //! guesses that a unit of which it knows nothing is not there. If it is then inserted, the primary
-//! key says whether that was right; a guess that nothing proves is taken back before the group is sent.
+//! key says whether that was right; a guess that nothing proves is taken back before the group is
+//! sent.
 
 use model::Result;
 

@@ -93,8 +93,8 @@ impl fmt::Display for HistoriesReport {
         write!(
             f,
             "{histories} histories of {writes} writes ({passed_on} passed on) and {reads} reads \
-             ({hits} from memory) in {took:.1?}, {kills} kills, {pauses} pauses, {freezes} freezes: \
-             {} violations",
+             ({hits} from memory) in {took:.1?}, {kills} kills, {pauses} pauses, \
+             {freezes} freezes: {} violations",
             violations.len()
         )?;
         violations.iter().take(20).try_for_each(|violation| write!(f, "\n  {violation}"))
