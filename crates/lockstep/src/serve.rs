@@ -175,6 +175,11 @@ async fn engine_over(
     if engine.take_keys(means.keys.clone()).await? {
         tracing::warn!("no secret of the store can be opened: give their key with --secrets-key");
     }
+    engine.take_secrets({
+        let secrets = means.secrets.clone();
+        Box::new(move |name| secrets.in_file(name).ok())
+    });
+    means.tracer.iter().for_each(|tracer| engine.trace_to(Arc::clone(tracer)));
     Ok(engine)
 }
 
@@ -198,11 +203,6 @@ pub(crate) async fn start(
         Some(passing) => passing.clone(),
         None => Arc::clone(&here.backend),
     };
-    engine.take_secrets({
-        let secrets = means.secrets.clone();
-        Box::new(move |name| secrets.in_file(name).ok())
-    });
-    means.tracer.iter().for_each(|tracer| engine.trace_to(Arc::clone(tracer)));
     means.instances_kept.into_iter().for_each(|kept| engine.keep_instances(kept));
     let (ended, ending) = watch::channel(false);
     let tracer = means.tracer.clone();
