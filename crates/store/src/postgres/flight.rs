@@ -1,4 +1,8 @@
 //! A group on its way to the disk, while the next one runs.
+//!
+//! There is never more than one. The revision that a group leaves is told by its number: if it came
+//! to nothing because another node committed that very number first, the check of a group that was
+//! sent behind it would find what it assumes, although it ran on something else.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -313,7 +313,7 @@ impl Known {
     pub(crate) fn clear(&mut self) {
         let guesses = std::mem::take(&mut self.guesses);
         *self = Self::new(self.layouts);
-        self.guesses = guesses.after_failure();
+        self.guesses = guesses.forgotten();
     }
 
     /// Tells whether all that is missing belongs to namespaces that are locked, or assumed to be

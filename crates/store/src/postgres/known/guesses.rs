@@ -30,10 +30,9 @@ impl Guesses {
         self.careful = self.careful.saturating_sub(1);
     }
 
-    /// After a failure of a group that had guessed, or of the one before it, it is more careful.
-    pub(super) fn after_failure(self) -> Self {
-        let careful = if self.made.is_empty() { self.careful } else { CAREFUL };
-        Self { made: Vec::new(), careful }
+    /// What is left of it once everything is forgotten.
+    pub(super) fn forgotten(self) -> Self {
+        Self { made: Vec::new(), ..self }
     }
 
     /// Guesses nothing for some time.

@@ -95,21 +95,14 @@ impl Writer {
         if missing.wants_any(Known::is_never_kept) {
             self.land(group).await?;
         }
-        let Some(mut flight) = self.flight.take() else {
+        if self.flight.is_some() && self.scout.as_ref().is_none_or(Link::is_closed) {
+            self.scout = Some(Link::connect(&self.address, "scout").await?);
+        }
+        let (Some(scout), Some(flight)) = (&self.scout, &mut self.flight) else {
             let Some(link) = &self.link else { return Ok(()) };
             return fetch(link, &mut self.known, missing, true).await;
         };
-        let scout = match self.scout.take().filter(|scout| !scout.is_closed()) {
-            Some(scout) => scout,
-            None => match Link::connect(&self.address, "scout").await {
-                Ok(scout) => scout,
-                Err(failure) => {
-                    self.flight = Some(flight);
-                    return Err(failure);
-                }
-            },
-        };
-        let fetched = fetch(&scout, &mut self.known, missing, true);
+        let fetched = fetch(scout, &mut self.known, missing, true);
         let (fetched, landed) = match select(pin!(fetched), pin!(flight.land())).await {
             Either::Left((fetched, _)) => (fetched, None),
             Either::Right((mut landed, fetching)) => {
@@ -119,10 +112,9 @@ impl Writer {
                 (fetching.await, Some(landed))
             }
         };
-        self.scout = Some(scout);
-        match landed {
-            Some(landed) => self.landed(landed, group).await?,
-            None => self.flight = Some(flight),
+        if let Some(landed) = landed {
+            self.flight = None;
+            self.landed(landed, group).await?;
         }
         fetched
     }
