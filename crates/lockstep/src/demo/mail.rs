@@ -3,7 +3,7 @@
 
 mod place;
 
-use std::{fs, sync::Arc, time::Instant};
+use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use client::{Lockstep, Remote, RemoteOptions};
@@ -13,7 +13,7 @@ use model::{
     Terms,
 };
 use serde_json::json;
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
 use self::place::{Everything, Place, Side, expect, flagged, key};
 use super::{LOOK_AGAIN, STALLED, scene::Scene, stalled};
@@ -57,16 +57,46 @@ pub(super) async fn play(url: &str, out: Output) -> Result<Scene> {
         place.deliver(if at % 2 == 0 { "left" } else { "right" }, name, text)?;
     }
     let lockstep = Lockstep::new(Arc::clone(&remote), Namespace::new(NAMESPACE)?);
-    // As `lockstep mail worker` does, from a machine that runs no server.
-    let (ended, ending) = watch::channel(false);
-    let rounds = tokio::spawn(work::run(remote, place.accounts()?, ending, Vault::Nobody));
-    let scene = shown(&lockstep, &place, out).await;
-    ended.send_replace(true);
-    rounds.await.context("the rounds have failed")?;
+    let mut worker = Worker::start(remote, place.accounts()?);
+    let scene = shown(&lockstep, &place, &mut worker, out).await;
+    worker.stop().await?;
     scene
 }
 
-async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene> {
+/// What `lockstep mail worker` does, from a machine that runs no server.
+struct Worker {
+    remote: Arc<dyn Backend>,
+    accounts: PathBuf,
+    ended: watch::Sender<bool>,
+    rounds: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn start(remote: Arc<dyn Backend>, accounts: PathBuf) -> Self {
+        let (ended, ending) = watch::channel(false);
+        let rounds = work::run(Arc::clone(&remote), accounts.clone(), ending, Vault::Nobody);
+        Self { remote, accounts, ended, rounds: Some(tokio::spawn(rounds)) }
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        self.ended.send_replace(true);
+        match self.rounds.take() {
+            Some(rounds) => rounds.await.context("the rounds have failed"),
+            None => Ok(()),
+        }
+    }
+
+    fn start_again(&mut self) {
+        *self = Self::start(Arc::clone(&self.remote), self.accounts.clone());
+    }
+}
+
+async fn shown(
+    lockstep: &Lockstep,
+    place: &Place,
+    worker: &mut Worker,
+    out: Output,
+) -> Result<Scene> {
     let begun = Instant::now();
     let publish = Publish { source: WORKFLOW.to_owned(), base: None, terms: Terms::default() };
     lockstep.command(DefinitionCommand::Publish(publish)).await?;
@@ -92,10 +122,13 @@ async fn shown(lockstep: &Lockstep, place: &Place, out: Output) -> Result<Scene>
     let filed = instances(lockstep).await?;
     out.note(format!("mail: {filed} new invoices each started a workflow, which filed them"));
 
-    // Too much goes at once on the left, and stays on the right until someone says yes.
+    // Too much goes at once on the left, and stays on the right until someone says yes. What goes
+    // while there are rounds may be seen bit by bit, and then is never too much.
+    worker.stop().await?;
     for (_, text) in FIRST.into_iter().skip(3).take(GUARD + 1) {
         place.change("left", text, |file| fs::remove_file(file))?;
     }
+    worker.start_again();
     let token = held(lockstep).await?;
     let kept = place.everything("right")? == expected;
     out.note(format!("mail: {} removals are held until they are approved", GUARD + 1));

@@ -252,8 +252,11 @@ impl Known {
             let layout = self.layouts.get(*table).ok_or_else(damaged)?;
             let row = self.row(layout, key)?.ok_or_else(damaged)?;
             if row.stored.as_ref() != Some(&row.now) {
-                // Where nothing is locked, another node may insert the same.
-                let is_new = row.stored == Some(None) && self.is_guarded(layout, key)?;
+                // Nothing can lock a row that is not there: of two nodes that both add one that
+                // belongs to no namespace, the primary key stops the second. Other rows that
+                // nothing guards may come from several nodes, and are the same.
+                let is_new = row.stored == Some(None)
+                    && (layout.is_head() || self.is_guarded(layout, key)?);
                 let (key, now) = (Arc::clone(key), row.now.clone());
                 differences.push(Difference { table: *table, key, now, is_new });
             }
