@@ -36,5 +36,5 @@ pub mod worker;
 
 pub use handle::{AttemptHandle, BlobUpload, Lockstep, SpecHandle, UnitHandle, WorkerHandle};
 pub use model;
-pub use remote::{Keys, Passed, Remote, RemoteOptions};
+pub use remote::{Keys, Parcel, Passed, Remote, RemoteOptions};
 pub use tls::TlsOptions;

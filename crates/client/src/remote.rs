@@ -28,7 +28,7 @@ use model::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
 
-pub use pass::Passed;
+pub use pass::{Parcel, Passed};
 
 use crate::{
     random::{self, Backoff},

@@ -111,7 +111,7 @@ impl Passing {
         let doubt = self.cached.as_ref().map(|cached| cached.doubt(&namespace));
         let passed = tokio::select! {
             biased;
-            passed = chosen.line.remote.pass_on(&write) => passed,
+            passed = chosen.line.pass_on(&write) => passed,
             () = self.silence_of(&chosen.peer) => {
                 Passed::Unknown(format!("the lease of {} is over", chosen.peer.name))
             }

@@ -181,7 +181,7 @@ fn the_audit_log_names_who_called_the_first_node() {
     assert!(rows.as_array().is_some_and(|rows| !rows.is_empty()), "{answer:?}");
     assert!(rows.as_array().unwrap().iter().all(|row| row["actor"] == id), "{rows}");
     // A token opens every door but the one for nodes.
-    let write = json!({"namespace": namespace, "commands": []});
+    let write = json!([{"namespace": namespace, "commands": []}]);
     assert_eq!(nodes.nodes[0].call("POST", "/v1/peer/write", &write).status, 401);
 }
 

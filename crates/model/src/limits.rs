@@ -124,9 +124,10 @@ pub const RPC_IDLE_MAX: Duration = Duration::from_secs(3_600);
 pub const CONNECTIONS_MAX: usize = 1_024;
 /// Open connections of one peer address other than loopback.
 pub const CONNECTIONS_PER_PEER_MAX: usize = 128;
-/// Writes that one node has passed on to another at a time; what is more is done by itself.
-pub const PASSED_ON_MAX: usize = 64;
-/// The same of claims that may wait. Together they are fewer than the connections of one address.
+/// Writes that one node has passed on to another at a time, and in one message at most; what is
+/// more is done by itself.
+pub const PASSED_ON_MAX: usize = 512;
+/// The same of claims that may wait, each of which takes a connection.
 pub const PASSED_ON_WAITING_MAX: usize = 48;
 /// Requests of one token, or of one peer address without a token, in a second; `serve
 /// --rate-limit` sets another number.

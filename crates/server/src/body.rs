@@ -90,6 +90,11 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// Parses a body that may be any JSON.
 pub(crate) fn parse_any<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     check_shape(body)?;
+    parse_checked(body)
+}
+
+/// Parses a body whose parts have kept their limits where they came in.
+pub(crate) fn parse_checked<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| Error::bad_input(format!("bad JSON: {error}")))
 }
 

@@ -1,6 +1,6 @@
-//! Passing a write on to another node, where it matters whether one that has no answer was sent.
+//! Passing writes on to another node, where it matters whether one that has no answer was sent.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, time::Duration};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -9,8 +9,39 @@ use tokio::time::timeout;
 
 use super::{Remote, chain};
 
+/// A write as it is passed on.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    json: Vec<u8>,
+    wait: Duration,
+}
+
+impl Parcel {
+    /// Packs a write.
+    ///
+    /// # Errors
+    /// [`Passed::TooLarge`], or [`Passed::NotDone`] for one that cannot be written as JSON.
+    pub fn pack(write: &Write) -> Result<Self, Passed> {
+        match serde_json::to_vec(write) {
+            Ok(json) if json.len() + BRACKETS > limits::BODY_BYTES_UNITS_MAX => {
+                Err(Passed::TooLarge)
+            }
+            Ok(json) => Ok(Self { json, wait: write.wait }),
+            Err(error) => Err(Passed::NotDone(format!("a write cannot be written: {error}"))),
+        }
+    }
+
+    /// Gives how much it takes in a message, in bytes.
+    pub fn size(&self) -> usize {
+        self.json.len() + 1
+    }
+}
+
+/// What is around the writes of a message, in bytes.
+const BRACKETS: usize = 2;
+
 /// What became of a write that was passed on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Passed {
     /// The node has answered.
     Answered(Box<PassedOn>),
@@ -23,18 +54,24 @@ pub enum Passed {
 }
 
 impl Remote {
-    /// Passes a write on to a node of the same store, once; the token is what that node asks for.
-    pub async fn pass_on(&self, write: &Write) -> Passed {
-        let body = match serde_json::to_vec(write) {
-            Ok(body) if body.len() <= limits::BODY_BYTES_UNITS_MAX => Bytes::from(body),
-            Ok(_) => return Passed::TooLarge,
-            Err(error) => return Passed::NotDone(format!("a write cannot be written: {error}")),
+    /// Passes writes on to a node of the same store, once and in one message, and gives what became
+    /// of each; the token is what that node asks for.
+    pub async fn pass_on(&self, parcels: &[Parcel]) -> Vec<Passed> {
+        let wait = parcels.iter().map(|parcel| parcel.wait).max().unwrap_or_default();
+        let max = self.options.answer_max.saturating_add(wait);
+        let answers = match timeout(max, self.pass(message(parcels))).await {
+            Ok(Ok(answers)) if answers.len() == parcels.len() => answers,
+            Ok(Ok(answers)) => {
+                let what = format!("answered {} writes of {}", answers.len(), parcels.len());
+                return all(parcels, &Passed::Unknown(self.unavailable(&what).to_string()));
+            }
+            Ok(Err(passed)) => return all(parcels, &passed),
+            Err(_) => {
+                let what = format!("took over {max:?}");
+                return all(parcels, &Passed::Unknown(self.unavailable(&what).to_string()));
+            }
         };
-        let max = self.options.answer_max.saturating_add(write.wait);
-        match timeout(max, self.pass(body)).await {
-            Ok(passed) => passed,
-            Err(_) => Passed::Unknown(self.unavailable(&format!("took over {max:?}")).to_string()),
-        }
+        answers.into_iter().map(|answer| Passed::Answered(Box::new(answer))).collect()
     }
 
     /// Asks whether a node of the same store is there that takes writes which are passed on; the
@@ -53,34 +90,46 @@ impl Remote {
         }
     }
 
-    async fn pass(&self, body: Bytes) -> Passed {
+    /// Sends a message, and gives its answers, or what became of all its writes.
+    async fn pass(&self, message: Bytes) -> Result<Vec<PassedOn>, Passed> {
+        let not_done = |error: Error| Passed::NotDone(error.to_string());
         let unknown = |error: Error| Passed::Unknown(error.to_string());
-        let request = match self.request("/v1/peer/write", body) {
-            Ok(request) => request,
-            Err(error) => return Passed::NotDone(error.to_string()),
-        };
-        let answer = match self.client.request(request).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let why = self.unavailable(&chain(&error));
-                let was_sent = !error.is_connect() && !is_unsent(&error);
-                return if was_sent { unknown(why) } else { Passed::NotDone(why.to_string()) };
-            }
-        };
+        let request = self.request("/v1/peer/write", message).map_err(not_done)?;
+        let answer = self.client.request(request).await.map_err(|error| {
+            let why = self.unavailable(&chain(&error));
+            let was_sent = !error.is_connect() && !is_unsent(&error);
+            if was_sent { unknown(why) } else { not_done(why) }
+        })?;
         let status = answer.status();
         if status.is_client_error() {
-            // A node refuses in this way only before it looks at the write.
-            return Passed::NotDone(self.unavailable(&format!("answered {status}")).to_string());
+            // A node refuses in this way only before it looks at a write.
+            return Err(not_done(self.unavailable(&format!("answered {status}"))));
         }
-        let body = match self.body(answer).await {
-            Ok(body) => body,
-            Err(error) => return unknown(error),
-        };
+        let body = self.body(answer).await.map_err(unknown)?;
         match serde_json::from_slice(&body) {
-            Ok(answer) if status == StatusCode::OK => Passed::Answered(Box::new(answer)),
-            _ => unknown(self.unavailable(&format!("answered {status}, and nothing of a node's"))),
+            Ok(answers) if status == StatusCode::OK => Ok(answers),
+            _ => {
+                let what = format!("answered {status}, and nothing of a node's");
+                Err(unknown(self.unavailable(&what)))
+            }
         }
     }
+}
+
+/// Puts writes into one message.
+fn message(parcels: &[Parcel]) -> Bytes {
+    let size = parcels.iter().map(Parcel::size).sum::<usize>() + BRACKETS;
+    let mut message = Vec::with_capacity(size);
+    for (place, parcel) in parcels.iter().enumerate() {
+        message.push(if place == 0 { b'[' } else { b',' });
+        message.extend_from_slice(&parcel.json);
+    }
+    message.push(b']');
+    message.into()
+}
+
+fn all(parcels: &[Parcel], passed: &Passed) -> Vec<Passed> {
+    parcels.iter().map(|_| passed.clone()).collect()
 }
 
 /// Tells whether a request never left: its connection was closed before it was its turn.

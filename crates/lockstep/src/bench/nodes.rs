@@ -147,6 +147,12 @@ impl<'a> Bench<'a> {
         Ok((nodes, addresses))
     }
 
+    /// Cleans up behind what was measured before, so that the database does not do it while the
+    /// next thing is.
+    async fn clean(&self) -> Result<()> {
+        Ok(floors::connect(&self.cluster.url()).await?.batch_execute("VACUUM").await?)
+    }
+
     /// Collects what a reader wants to know of the machine, and of the database.
     fn facts(&self) -> Result<Value> {
         let row = self.runtime.block_on(async {

@@ -1,5 +1,7 @@
 //! The ways to the peers, each of which is tried before a write goes that way.
 
+mod batch;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,6 +15,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
+
+use batch::Waiting;
 
 /// How long connecting to a peer may take; meanwhile a write waits for it.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
@@ -32,7 +36,9 @@ pub(super) struct Lines {
 
 /// The way to one peer.
 pub(super) struct Line {
-    pub(super) remote: Remote,
+    remote: Remote,
+    /// The writes that are to go this way.
+    waiting: Mutex<Waiting>,
     places: Arc<Semaphore>,
     places_to_wait: Arc<Semaphore>,
     trust: Mutex<Trust>,
@@ -120,6 +126,7 @@ impl Line {
         };
         Ok(Self {
             remote: Remote::new(&peer.address.url, options)?,
+            waiting: Mutex::default(),
             places: Arc::new(Semaphore::new(limits::PASSED_ON_MAX)),
             places_to_wait: Arc::new(Semaphore::new(limits::PASSED_ON_WAITING_MAX)),
             trust: Mutex::new(UNTRIED),

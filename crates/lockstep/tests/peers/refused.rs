@@ -32,7 +32,7 @@ fn call(node: &Node, bearer: Option<&str>) -> Answer {
     let address = node.server.url.strip_prefix("http://").unwrap().parse().unwrap();
     let caller = Caller::new(address, std::time::Duration::from_secs(10));
     let command = json!({"queue": {"create_worker": {"worker": "w"}}});
-    let body = json!({"namespace": "p", "commands": [command]});
+    let body = json!([{"namespace": "p", "commands": [command]}]);
     caller.with_token(bearer).call("POST", "/v1/peer/write", None, &body).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn only_the_secret_of_a_node_opens_its_door_and_nobody_is_shown_it() {
         }
         let answer = call(node, Some(&own[0].1));
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(answer.json()["committed"]["next_due"].is_string(), "{answer:?}");
+        assert!(answer.json()[0]["committed"]["next_due"].is_string(), "{answer:?}");
     }
     let home = tempfile::tempdir().unwrap();
     let export = ["export", "--store", &nodes.url];

@@ -18,10 +18,10 @@ pub(super) const ROUTES: &[Route] = &[
         .for_nodes()
         .speaks(Speaks::Json)
         .gives::<model::PassedOn>(200),
-    post("/v1/peer/write", "peer_write", "Takes a write that a node passes on", to!(peer::write))
+    post("/v1/peer/write", "peer_write", "Takes writes that a node passes on", to!(peer::write))
         .for_nodes()
         .speaks(Speaks::Json)
-        .takes::<model::Write>()
+        .takes::<Vec<model::Write>>()
         .large()
-        .gives::<model::PassedOn>(200),
+        .gives::<Vec<model::PassedOn>>(200),
 ];

@@ -115,6 +115,7 @@ impl Bench<'_> {
         let url = self.cluster.url();
         drop(Postgres::open(&format!("{url}?schema=raw"), &PostgresOptions::default())?);
         self.runtime.block_on(async {
+            self.clean().await?;
             let names = Arc::new(Names::new(Order::Ordered));
             let mut adders = Vec::new();
             for _ in 0..CALLERS {
@@ -135,6 +136,7 @@ impl Bench<'_> {
             for number in 0..CALLERS {
                 workers.push(Worker::connect(&url, number as i64).await?);
             }
+            self.clean().await?;
             let load = drive(workers, self.plan.window).await?;
             Ok(vec![added, Figure::of_load(PART, WORK, CALLERS, &load)])
         })

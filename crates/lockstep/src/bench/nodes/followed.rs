@@ -50,6 +50,7 @@ impl Bench<'_> {
                 for _ in 0..AT_ONCE {
                     callers.push(place.adder(1).await?);
                 }
+                self.clean().await?;
                 drive(callers, self.plan.window).await
             })?;
             let figure = Figure::of_load(PART, what(followers), AT_ONCE, &load);

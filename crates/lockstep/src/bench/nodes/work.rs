@@ -61,11 +61,13 @@ impl Bench<'_> {
                     }
                     let load = self.runtime.block_on(async {
                         if is_add {
+                            self.clean().await?;
                             return self.adders(&places, at_once, batch).await;
                         }
                         if let Some(place) = places.first() {
                             place.fill(self.plan.units_for(most, at_once, batch)).await?;
                         }
+                        self.clean().await?;
                         self.workers(&places, at_once, batch).await
                     })?;
                     let figure = Figure::of_load(part, what, at_once, &load);
