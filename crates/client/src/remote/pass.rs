@@ -59,19 +59,21 @@ impl Remote {
     pub async fn pass_on(&self, parcels: &[Parcel]) -> Vec<Passed> {
         let wait = parcels.iter().map(|parcel| parcel.wait).max().unwrap_or_default();
         let max = self.options.answer_max.saturating_add(wait);
-        let answers = match timeout(max, self.pass(message(parcels))).await {
-            Ok(Ok(answers)) if answers.len() == parcels.len() => answers,
+        let became = match timeout(max, self.pass(message(parcels))).await {
+            Ok(Ok(answers)) if answers.len() == parcels.len() => {
+                return answers.into_iter().map(|it| Passed::Answered(Box::new(it))).collect();
+            }
             Ok(Ok(answers)) => {
-                let what = format!("answered {} writes of {}", answers.len(), parcels.len());
-                return all(parcels, &Passed::Unknown(self.unavailable(&what).to_string()));
+                self.unknown(&format!("answered {} writes of {}", answers.len(), parcels.len()))
             }
-            Ok(Err(passed)) => return all(parcels, &passed),
-            Err(_) => {
-                let what = format!("took over {max:?}");
-                return all(parcels, &Passed::Unknown(self.unavailable(&what).to_string()));
-            }
+            Ok(Err(passed)) => passed,
+            Err(_) => self.unknown(&format!("took over {max:?}")),
         };
-        answers.into_iter().map(|answer| Passed::Answered(Box::new(answer))).collect()
+        vec![became; parcels.len()]
+    }
+
+    fn unknown(&self, why: &str) -> Passed {
+        Passed::Unknown(self.unavailable(why).to_string())
     }
 
     /// Asks whether a node of the same store is there that takes writes which are passed on; the
@@ -108,10 +110,7 @@ impl Remote {
         let body = self.body(answer).await.map_err(unknown)?;
         match serde_json::from_slice(&body) {
             Ok(answers) if status == StatusCode::OK => Ok(answers),
-            _ => {
-                let what = format!("answered {status}, and nothing of a node's");
-                Err(unknown(self.unavailable(&what)))
-            }
+            _ => Err(self.unknown(&format!("answered {status}, and nothing of a node's"))),
         }
     }
 }
@@ -126,10 +125,6 @@ fn message(parcels: &[Parcel]) -> Bytes {
     }
     message.push(b']');
     message.into()
-}
-
-fn all(parcels: &[Parcel], passed: &Passed) -> Vec<Passed> {
-    parcels.iter().map(|_| passed.clone()).collect()
 }
 
 /// Tells whether a request never left: its connection was closed before it was its turn.

@@ -73,7 +73,7 @@ pub(crate) async fn fetch(
             known.learn(*table, key, Some(row))?;
         }
         // One that was looked for before a new lock was granted may be there by now.
-        if is_new_lock && writes && is_head(*table) {
+        if is_new_lock && writes {
             continue;
         }
         for key in keys {

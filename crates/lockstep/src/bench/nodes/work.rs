@@ -60,15 +60,14 @@ impl Bench<'_> {
                         continue;
                     }
                     let load = self.runtime.block_on(async {
-                        if is_add {
-                            self.clean().await?;
-                            return self.adders(&places, at_once, batch).await;
-                        }
-                        if let Some(place) = places.first() {
+                        if let (false, Some(place)) = (is_add, places.first()) {
                             place.fill(self.plan.units_for(most, at_once, batch)).await?;
                         }
                         self.clean().await?;
-                        self.workers(&places, at_once, batch).await
+                        match is_add {
+                            true => self.adders(&places, at_once, batch).await,
+                            false => self.workers(&places, at_once, batch).await,
+                        }
                     })?;
                     let figure = Figure::of_load(part, what, at_once, &load);
                     figures.push(bounded(figure, (is_add, batch), floors, one));

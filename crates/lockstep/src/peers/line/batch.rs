@@ -7,7 +7,7 @@ use std::{
 };
 
 use client::{Parcel, Passed};
-use model::{Write, limits};
+use model::{Command, QueueCommand, Write, limits};
 use tokio::sync::oneshot;
 
 use super::Line;
@@ -19,29 +19,51 @@ const _: () = assert!(
     MESSAGES_MAX + limits::PASSED_ON_WAITING_MAX < limits::CONNECTIONS_PER_PEER_MAX,
     "a node has room for all messages of another"
 );
-/// Bytes in a message of more than one write, so that none waits long for others.
+/// Bytes in a message of more than one write, and in its answer, about, so that none waits long for
+/// others.
 const BYTES_MAX: usize = 256 << 10;
+/// What a claimed unit is taken to add to an answer, in bytes.
+const UNIT_BYTES: usize = 1 << 10;
 
 /// The writes that are to go, and how many messages are under way.
 #[derive(Default)]
 pub(super) struct Waiting {
-    parcels: VecDeque<(Parcel, oneshot::Sender<Passed>)>,
+    letters: VecDeque<Letter>,
     under_way: usize,
 }
 
+/// A write that is to go.
+struct Letter {
+    parcel: Parcel,
+    /// Bytes that it and its answer take, about.
+    weight: usize,
+    told: oneshot::Sender<Passed>,
+}
+
 impl Waiting {
-    /// Takes what goes into the next message.
+    /// Takes what goes into the next message, without what its callers have given up: they were
+    /// answered otherwise, and it would have its effect long after.
     fn take(&mut self) -> (Vec<Parcel>, Vec<oneshot::Sender<Passed>>) {
+        self.letters.retain(|letter| !letter.told.is_closed());
         let (mut count, mut bytes) = (0, 0);
-        for (parcel, _) in &self.parcels {
-            bytes += parcel.size();
+        for letter in &self.letters {
+            bytes += letter.weight;
             if count > 0 && (bytes > BYTES_MAX || count == limits::PASSED_ON_MAX) {
                 break;
             }
             count += 1;
         }
-        self.parcels.drain(..count).unzip()
+        self.letters.drain(..count).map(|letter| (letter.parcel, letter.told)).unzip()
     }
+}
+
+/// Counts the units that a write may claim.
+fn claimed(write: &Write) -> usize {
+    let count = |command: &Command| match command {
+        Command::Queue(QueueCommand::Claim(claim)) => claim.count as usize,
+        _ => 0,
+    };
+    write.commands.iter().map(count).sum()
 }
 
 impl Line {
@@ -56,9 +78,10 @@ impl Line {
             return self.remote.pass_on(&[parcel]).await.pop().unwrap_or_else(lost);
         }
         let (told, hears) = oneshot::channel();
+        let weight = parcel.size().saturating_add(claimed(write).saturating_mul(UNIT_BYTES));
         let is_free = {
             let mut waiting = self.waiting();
-            waiting.parcels.push_back((parcel, told));
+            waiting.letters.push_back(Letter { parcel, weight, told });
             let is_free = waiting.under_way < MESSAGES_MAX;
             waiting.under_way += usize::from(is_free);
             is_free
@@ -77,11 +100,12 @@ impl Line {
         loop {
             let (parcels, told) = {
                 let mut waiting = self.waiting();
-                if waiting.parcels.is_empty() {
+                let taken = waiting.take();
+                if taken.0.is_empty() {
                     waiting.under_way -= 1;
                     return;
                 }
-                waiting.take()
+                taken
             };
             for (told, passed) in told.into_iter().zip(self.remote.pass_on(&parcels).await) {
                 // Who no longer waits has been answered otherwise.
@@ -101,23 +125,33 @@ mod tests {
 
     use super::*;
 
-    fn waiting(sizes: impl IntoIterator<Item = usize>) -> Waiting {
-        let parcel = |size| {
-            let request_id = Some("x".repeat(size));
-            let write = Write { request_id, ..Write::of(&Namespace::empty(), Vec::new()) };
-            (Parcel::pack(&write).unwrap(), oneshot::channel().0)
+    /// Gives letters of these weights, and those who wait for the answers.
+    fn waiting(weights: &[usize]) -> (Waiting, Vec<oneshot::Receiver<Passed>>) {
+        let parcel = Parcel::pack(&Write::of(&Namespace::empty(), Vec::new())).unwrap();
+        let letter = |weight: &usize| {
+            let (told, hears) = oneshot::channel();
+            (Letter { parcel: parcel.clone(), weight: *weight, told }, hears)
         };
-        Waiting { parcels: sizes.into_iter().map(parcel).collect(), under_way: 0 }
+        let (letters, hear) = weights.iter().map(letter).unzip();
+        (Waiting { letters, under_way: 0 }, hear)
     }
 
     #[test]
     fn a_message_has_few_writes_and_bytes() {
-        let mut many = waiting([1; limits::PASSED_ON_MAX + 1]);
+        let (mut many, _hear) = waiting(&[1; limits::PASSED_ON_MAX + 1]);
         assert_eq!(many.take().0.len(), limits::PASSED_ON_MAX);
         assert_eq!(many.take().0.len(), 1);
         assert_eq!(many.take().0.len(), 0);
-        let mut large = waiting([10, BYTES_MAX, 10, 10]);
+        let (mut large, _hear) = waiting(&[10, BYTES_MAX, 10, 10]);
         let counts = std::iter::from_fn(|| Some(large.take().0.len()).filter(|count| *count > 0));
         assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 2]);
+    }
+
+    #[test]
+    fn what_was_given_up_does_not_go() {
+        let (mut waiting, mut hear) = waiting(&[10; 3]);
+        drop(hear.remove(1));
+        assert_eq!(waiting.take().0.len(), 2);
+        assert_eq!(waiting.take().0.len(), 0);
     }
 }
